@@ -1,0 +1,1 @@
+//! Register and discover services.

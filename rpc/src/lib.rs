@@ -1,0 +1,1 @@
+//! Typed service traits in, gRPC on the wire.
