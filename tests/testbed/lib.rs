@@ -1,0 +1,22 @@
+//! The test bed: real processes, ports, logs, faults on the wire and networks of namespaces, for every test of the
+//! tree that needs more than memory.
+//!
+//! It is blocking and knows no async runtime. A test that pauses its runtime's clock can still hold a proxy that
+//! really delays, and a process is waited for in the same way whatever the test is written in. Everything that is
+//! started here is ended by the `Drop` of its handle, also when the test panics, and then says what it logged.
+
+pub mod hosts;
+pub mod ports;
+pub mod process;
+pub mod proxy;
+pub mod scratch;
+pub mod seed;
+pub mod tree;
+pub mod wait;
+
+pub use hosts::Hosts;
+pub use process::Process;
+pub use proxy::Proxy;
+pub use scratch::Scratch;
+pub use seed::Seed;
+pub use wait::{eventually, eventually_some};

@@ -1,0 +1,66 @@
+//! Free ports, chosen by the kernel.
+//!
+//! A program that can should bind port 0 and say what it got; these are for the many that cannot.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::{io, time::Duration};
+
+use crate::wait::poll;
+
+/// A TCP port of 127.0.0.1 on which nobody listens now.
+///
+/// # Errors
+/// When the kernel has none.
+pub fn free() -> io::Result<u16> {
+    Ok(frees::<1>()?[0])
+}
+
+/// `N` different free ports: all are held until the last one is found.
+///
+/// # Errors
+/// When the kernel has not as many.
+pub fn frees<const N: usize>() -> io::Result<[u16; N]> {
+    let mut held = Vec::with_capacity(N);
+    let mut ports = [0; N];
+    for port in &mut ports {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        *port = listener.local_addr()?.port();
+        held.push(listener);
+    }
+    Ok(ports)
+}
+
+/// Whether something accepts connections at `addr` now.
+pub fn accepts(addr: SocketAddr) -> bool {
+    std::net::TcpStream::connect_timeout(&addr, Duration::from_millis(200)).is_ok()
+}
+
+/// Waits until something accepts connections at `addr`; false when nothing does within `deadline`.
+pub fn wait_open(addr: SocketAddr, deadline: Duration) -> bool {
+    poll(deadline, || accepts(addr).then_some(())).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn free_ports_differ_and_can_be_bound() {
+        let mut ports = frees::<16>().unwrap();
+        let listeners: Vec<_> =
+            ports.iter().map(|&p| TcpListener::bind((Ipv4Addr::LOCALHOST, p)).expect("a free port")).collect();
+        assert_eq!(listeners.len(), 16);
+        ports.sort_unstable();
+        assert!(ports.windows(2).all(|w| w[0] != w[1]), "{ports:?}");
+    }
+
+    #[test]
+    fn an_open_port_is_told_from_a_closed_one() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let addr = listener.local_addr().unwrap();
+        assert!(wait_open(addr, Duration::from_secs(5)));
+        drop(listener);
+        // Not at once: a process that another test is just starting holds a copy until its exec.
+        crate::eventually(Duration::from_secs(5), "the port is closed", || !accepts(addr));
+    }
+}
