@@ -1,1 +1,61 @@
-//! Register and discover services.
+//! Register and discover services: the ports, and the adapters behind them.
+//!
+//! A provider hands a [`Registration`] to [`Registry::register`] and keeps the [`Lease`]; a consumer hands a
+//! [`Lookup`] to [`Discover::subscribe`] and follows the [`Changes`]. [`connect`] turns a URL into a [`Hub`], which is
+//! both.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), mainstay_registry::RegistryError> {
+//! use mainstay_registry::{Discover, Instance, Lookup, Registration, Registry, ServiceKey, connect};
+//!
+//! let hub = connect("memory://")?;
+//! let key = ServiceKey::new("shop.stock.v1.StockApi").with_version("1.0.0");
+//! let lease = hub.register(Registration::new(Instance::new("stock", "127.0.0.1", 7001), [key.clone()]));
+//! let mut changes = hub.subscribe(Lookup::new(key));
+//! while let Some(change) = changes.next().await {
+//!     println!("{change:?}, {}", lease.state());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The map
+//!
+//! | file | what |
+//! |---|---|
+//! | `port.rs` | the traits `Registry` and `Discover`, and their words: `Lookup`, `Change`, `Survey` |
+//! | `key.rs`, `instance.rs` | `ServiceKey`; `Instance`, `Registration` |
+//! | `lease.rs`, `controller.rs`, `keep.rs` | a registration is a controller: its handle, its decisions, its shell |
+//! | `feed.rs`, `catalog.rs` | from an adapter to its consumers: the newest set and the difference; who offers what |
+//! | `backoff.rs` | how long to wait before the next try |
+//! | `url.rs`, `capability.rs`, `error.rs` | which adapter, what it can do, what went wrong |
+//! | `memory/`, `fixed/` | the adapters `memory://` and `static://` |
+
+mod backoff;
+mod capability;
+mod catalog;
+mod controller;
+mod error;
+mod feed;
+pub mod fixed;
+mod instance;
+mod keep;
+mod key;
+mod lease;
+pub mod memory;
+mod port;
+mod url;
+
+pub use backoff::Backoff;
+pub use capability::{ADAPTERS, Capabilities, capability_table};
+pub use controller::{Seen, Timing};
+pub use error::RegistryError;
+pub use feed::{Changes, Feed, InstanceSet};
+pub use fixed::FixedRegistry;
+pub use instance::{DEFAULT_WEIGHT, Instance, InstanceId, Registration};
+pub use keep::{Record, keep};
+pub use key::{MAX_KEY_LEN, ServiceKey};
+pub use lease::{Lease, LeaseState};
+pub use memory::MemoryRegistry;
+pub use port::{Change, Discover, DownCause, Lookup, Registry, Survey};
+pub use url::{Hub, RegistryUrl, connect};

@@ -1,0 +1,331 @@
+//! From a URL to a registry: `connect` and the `Hub` it answers.
+//!
+//! A `match` here, at the edge, turns the scheme into a type; there is no table of plug-ins to fill at run time. What
+//! is not in this build, or not in this version, says so by name.
+
+use std::{collections::BTreeMap, fmt::Display, str::FromStr, sync::Arc};
+
+use crate::{
+    capability::Capabilities,
+    error::RegistryError,
+    feed::Changes,
+    fixed::FixedRegistry,
+    instance::Registration,
+    lease::Lease,
+    memory::MemoryRegistry,
+    port::{Discover, Lookup, Registry, Survey},
+};
+
+/// Schemes of this version, as error texts list them.
+const KNOWN: [&str; 4] = ["file", "memory", "static", "dns"];
+/// Schemes of registries that this version does not have.
+const LATER: [&str; 2] = ["zookeeper", "nacos"];
+/// Longest URL that is taken, in bytes.
+const MAX_URL_LEN: usize = 1 << 20;
+
+/// One registry as a whole: what providers register with and consumers look into. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Hub {
+    registry: Arc<dyn Registry>,
+    discover: Arc<dyn Discover>,
+}
+
+/// The registry that `url` means: `file://[/dir]`, `memory://[name]`, `static://host:port,…`, `dns://name:port`.
+///
+/// It does not wait for a registry that is away: only what is wrong with the URL or with this machine is an error.
+///
+/// # Errors
+/// An unreadable URL, an unknown scheme, a feature that is off, a directory that is not safe to use.
+pub fn connect(url: &str) -> Result<Hub, RegistryError> {
+    let url = RegistryUrl::parse(url)?;
+    match url.scheme.as_str() {
+        "memory" => {
+            url.only_parameters(&[])?;
+            Ok(Hub::new(MemoryRegistry::named(url.authority())))
+        }
+        "static" => Ok(Hub::new(FixedRegistry::from_url(&url)?)),
+        scheme if LATER.contains(&scheme) => {
+            Err(RegistryError::NotInThisVersion { scheme: scheme.to_owned(), known: known() })
+        }
+        scheme => Err(RegistryError::UnknownScheme {
+            url: url.to_string(),
+            scheme: scheme.to_owned(),
+            nearest: nearest(scheme),
+            known: known(),
+        }),
+    }
+}
+
+impl Hub {
+    /// A hub over one adapter.
+    pub fn new<A: Registry + Discover + 'static>(adapter: A) -> Self {
+        let adapter = Arc::new(adapter);
+        Self { registry: adapter.clone(), discover: adapter }
+    }
+
+    /// A hub that registers with one and looks into another, such as while moving between two registries.
+    pub fn of(registry: Arc<dyn Registry>, discover: Arc<dyn Discover>) -> Self {
+        Self { registry, discover }
+    }
+}
+
+impl Registry for Hub {
+    fn register(&self, registration: Registration) -> Lease {
+        self.registry.register(registration)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.registry.capabilities()
+    }
+
+    fn describe(&self) -> String {
+        self.registry.describe()
+    }
+}
+
+impl Discover for Hub {
+    fn subscribe(&self, lookup: Lookup) -> Changes {
+        self.discover.subscribe(lookup)
+    }
+
+    fn survey(&self, interface: &str) -> Survey {
+        self.discover.survey(interface)
+    }
+
+    fn describe(&self) -> String {
+        self.discover.describe()
+    }
+}
+
+/// A registry URL, taken apart: `scheme://[user@]authority[/path][?name=value&…]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistryUrl {
+    scheme: String,
+    user: Option<String>,
+    authority: String,
+    path: String,
+    parameters: BTreeMap<String, String>,
+}
+
+impl RegistryUrl {
+    /// Takes `text` apart; the scheme is in lower case then, and parameters are percent-decoded.
+    ///
+    /// # Errors
+    /// [`RegistryError::BadUrl`].
+    pub fn parse(text: &str) -> Result<Self, RegistryError> {
+        let bad = |why: String| RegistryError::BadUrl { url: redacted(text), why };
+        if text.len() > MAX_URL_LEN {
+            return Err(bad(format!("it is {} bytes long, at most {MAX_URL_LEN} are taken", text.len())));
+        }
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return Err(bad(format!("no scheme; it should start with one of {}", known())));
+        };
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let slash = rest.find('/').unwrap_or(rest.len());
+        let (host_part, path) = rest.split_at(slash);
+        let (user, authority) = match host_part.rsplit_once('@') {
+            Some((user, authority)) => (Some(user.to_owned()), authority),
+            None => (None, host_part),
+        };
+        let mut parameters = BTreeMap::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let value = decoded(value).ok_or_else(|| bad(format!("the value of `{name}` is badly percent-encoded")))?;
+            parameters.insert(name.to_owned(), value);
+        }
+        let path = decoded(path).ok_or_else(|| bad("the path is badly percent-encoded".to_owned()))?;
+        let scheme = scheme.to_ascii_lowercase();
+        Ok(Self { scheme, user, authority: authority.to_owned(), path, parameters })
+    }
+
+    /// The scheme, in lower case.
+    pub fn scheme(&self) -> &str {
+        &self.scheme
+    }
+
+    /// Hosts and ports, without the user.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// The path, percent-decoded, with its leading slash; empty when there is none.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The text between `://` and the path, with `user@`, where that is no secret.
+    pub(crate) fn authority_with_user(&self) -> String {
+        match &self.user {
+            Some(user) => format!("{user}@{}", self.authority),
+            None => self.authority.clone(),
+        }
+    }
+
+    /// A parameter, read as a `T`.
+    ///
+    /// # Errors
+    /// [`RegistryError::BadUrl`] when it is there and cannot be read.
+    pub fn parameter_as<T: FromStr<Err: Display>>(&self, name: &str) -> Result<Option<T>, RegistryError> {
+        let Some(value) = self.parameters.get(name) else { return Ok(None) };
+        value.parse().map(Some).map_err(|error| self.bad(format!("the value of `{name}`, `{value}`: {error}")))
+    }
+
+    /// Refuses parameters that the adapter does not know: a misspelt one must not be silently without effect.
+    pub(crate) fn only_parameters(&self, names: &[&str]) -> Result<(), RegistryError> {
+        match self.parameters.keys().find(|name| !names.contains(&name.as_str())) {
+            None => Ok(()),
+            Some(name) if names.is_empty() => Err(self.bad(format!("it takes no parameter, but has `{name}`"))),
+            Some(name) => Err(self.bad(format!("unknown parameter `{name}`; known are {}", names.join(", ")))),
+        }
+    }
+
+    /// `host:port`, with an IPv6 host in brackets, taken apart.
+    pub(crate) fn host_and_port(&self, address: &str) -> Result<(String, u16), RegistryError> {
+        let bad = || self.bad(format!("`{address}` is no address; it should look like host:port or [::1]:port"));
+        let (host, port) = address.rsplit_once(':').ok_or_else(bad)?;
+        let host = match host.strip_prefix('[') {
+            Some(v6) => v6.strip_suffix(']').ok_or_else(bad)?,
+            None if host.contains(':') => return Err(bad()),
+            None => host,
+        };
+        let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(bad)?;
+        if host.is_empty() || host.contains(['[', ']', ' ']) {
+            return Err(bad());
+        }
+        Ok((host.to_owned(), port))
+    }
+
+    /// An error about this URL.
+    pub(crate) fn bad(&self, why: impl Into<String>) -> RegistryError {
+        RegistryError::BadUrl { url: self.to_string(), why: why.into() }
+    }
+}
+
+impl Display for RegistryUrl {
+    /// The URL without user and parameters, which may hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}://{}{}", self.scheme, self.authority, self.path)
+    }
+}
+
+fn known() -> String {
+    KNOWN.map(|scheme| format!("{scheme}://")).join(", ")
+}
+
+/// `text` as an error may show it: nothing before an `@`, nothing after a `?`, not too long.
+fn redacted(text: &str) -> String {
+    let shown = text.split('?').next().unwrap_or_default();
+    let shown = match (shown.split_once("://"), shown.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://{rest}"),
+        (None, Some((_, rest))) => rest.to_owned(),
+        _ => shown.to_owned(),
+    };
+    shown.chars().take(200).collect()
+}
+
+fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
+                let (high, low) = (digit(rest.next())?, digit(rest.next())?);
+                u8::try_from(high * 16 + low).ok()?
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// The scheme whose spelling is nearest to `scheme`, when at most three letters differ.
+fn nearest(scheme: &str) -> Option<String> {
+    KNOWN
+        .iter()
+        .chain(&LATER)
+        .map(|known| (distance(scheme, known), *known))
+        .filter(|(distance, known)| *distance <= 3 && *distance < known.len())
+        .min()
+        .map(|(_, known)| known.to_owned())
+}
+
+/// Letters to insert, remove or change to get from `a` to `b`.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, letter) in a.chars().take(64).enumerate() {
+        let mut corner = row[0];
+        row[0] = i + 1;
+        for (j, other) in b.iter().enumerate() {
+            let change = corner + usize::from(letter != *other);
+            corner = row[j + 1];
+            row[j + 1] = change.min(corner + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn mistakes_are_named() {
+        for (url, why) in [
+            ("stock", "no scheme"),
+            ("flie:///tmp/x", "did you mean `file`?"),
+            ("memroy://", "did you mean `memory`?"),
+            ("zookeper://h:1", "did you mean `zookeeper`?"),
+            ("zookeeper://h:1", "this version has no `zookeeper://` registry yet"),
+            ("nacos://h:1", "this version has no `nacos://` registry yet"),
+            ("https://h:1", "known are file://, memory://, static://, dns://"),
+            ("memory://x?a=b", "takes no parameter"),
+            ("static://h:1?weight=%zz", "badly percent-encoded"),
+        ] {
+            let error = connect(url).unwrap_err().to_string();
+            assert!(error.contains(why), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        for url in
+            ["zk://joe:secret@h:1/x?key=secret", "joe:secret@h", "static://h?secret=1", "static://a:secret@x?a=b"]
+        {
+            let error = connect(url).unwrap_err();
+            let text = error.to_string();
+            assert!(!text.contains("secret") || text.contains("unknown parameter"), "{text}");
+        }
+    }
+
+    #[test]
+    fn urls_come_apart() {
+        let url = RegistryUrl::parse("File://u:p@h1:1,h2:2/a%20b?x=1%2C2&y").unwrap();
+        assert_eq!((url.scheme(), url.authority(), url.path()), ("file", "h1:1,h2:2", "/a b"));
+        assert_eq!(url.parameter_as::<String>("x").unwrap().as_deref(), Some("1,2"));
+        assert_eq!(url.parameter_as::<String>("z").unwrap(), None);
+        assert_eq!(url.to_string(), "file://h1:1,h2:2/a b");
+    }
+
+    #[tokio::test]
+    async fn a_hub_is_both_ends_of_its_adapter() {
+        let hub = connect("memory://shop").unwrap();
+        assert_eq!(Registry::describe(&hub), "memory://shop (this process only)");
+        assert!(hub.capabilities().register);
+    }
+
+    proptest! {
+        #[test]
+        fn no_url_panics(url in ".{0,80}") {
+            let _ = connect(&url);
+        }
+
+        #[test]
+        fn no_static_url_panics(rest in "[a-z@:,0-9\\[\\]/?=%]{0,40}") {
+            let _ = connect(&format!("static://{rest}"));
+        }
+    }
+}
