@@ -19,3 +19,11 @@ pub use crate::message::{
     Element, Enumeration, Field, ForeignField, NoZero, OneOf, Probe, ProbeOpaque, Value, WholeMessage, Zero, codec,
 };
 pub use crate::schema::{Describe, MessageBuilder, MessageRef, TypeRef, Types};
+
+// Calls: `#[service]` and `#[derive(ServiceError)]`.
+pub use crate::call::{
+    BoxFuture, CallError, CallOptions, Cx, ErrorInfo, Kind, MethodDef, Outcome, ServiceDef, ServiceError, Status,
+    Streaming,
+};
+pub use ::std::time::Duration;
+pub use ::tonic::Code;

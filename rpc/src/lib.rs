@@ -1,7 +1,9 @@
 //! Typed service traits in, gRPC on the wire.
 
+pub mod call;
 pub mod message;
 pub mod schema;
+mod transport;
 
 #[doc(hidden)]
 #[path = "door.rs"]

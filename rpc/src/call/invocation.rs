@@ -1,0 +1,94 @@
+//! One call as data, and what comes back.
+
+use super::{Method, Payload, Peer};
+use mainstay_registry::{InstanceId, ServiceKey};
+use tokio::time::Instant;
+use tonic::metadata::MetadataMap;
+
+/// One call: what a stub hands to the client stack, and what a server's transport hands to the server stack.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Invocation {
+    /// What is called.
+    pub method: Method,
+    /// The version and the group that are asked for; the interface is the method's service.
+    pub version: Option<std::sync::Arc<str>>,
+    /// See `version`.
+    pub group: Option<std::sync::Arc<str>>,
+    /// What travels beside the message. Empty for most calls.
+    pub metadata: MetadataMap,
+    /// The request.
+    pub payload: Payload,
+    /// When the call must have ended, on tokio's clock. It covers every phase.
+    pub deadline: Option<Instant>,
+    /// How many retries a failure may cost, at most: the caller's word over the method's.
+    pub retries: Option<u32>,
+    /// Instances that were tried and failed. Read by Cluster, written by Retry.
+    pub tried: Vec<InstanceId>,
+    /// Who called; on a server.
+    pub peer: Option<Peer>,
+    /// The value of `grpc-accept-encoding` lists gzip: the reply may be compressed; on a client: compress the request.
+    pub gzip: bool,
+}
+
+impl Invocation {
+    /// A call of `method` that carries `payload` and nothing else.
+    pub fn new(method: Method, payload: Payload) -> Self {
+        Self {
+            method,
+            version: None,
+            group: None,
+            metadata: MetadataMap::new(),
+            payload,
+            deadline: None,
+            retries: None,
+            tried: Vec::new(),
+            peer: None,
+            gzip: false,
+        }
+    }
+
+    /// The same call once more; `None` when its request is a stream.
+    pub fn try_clone(&self) -> Option<Self> {
+        Some(Self {
+            method: self.method.clone(),
+            version: self.version.clone(),
+            group: self.group.clone(),
+            metadata: self.metadata.clone(),
+            payload: self.payload.try_clone()?,
+            deadline: self.deadline,
+            retries: self.retries,
+            tried: self.tried.clone(),
+            peer: self.peer.clone(),
+            gzip: self.gzip,
+        })
+    }
+
+    /// The key under which the registry knows what is called.
+    pub fn key(&self) -> ServiceKey {
+        ServiceKey {
+            interface: self.method.service().to_owned(),
+            group: self.group.as_deref().map(str::to_owned),
+            version: self.version.as_deref().map(str::to_owned),
+        }
+    }
+}
+
+/// The answer to a call that did not fail.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Reply {
+    /// What came before the message.
+    pub metadata: MetadataMap,
+    /// The response.
+    pub payload: Payload,
+    /// What came after a payload of one message; a stream brings its own.
+    pub trailers: MetadataMap,
+}
+
+impl Reply {
+    /// A reply without metadata.
+    pub fn new(payload: Payload) -> Self {
+        Self { metadata: MetadataMap::new(), payload, trailers: MetadataMap::new() }
+    }
+}

@@ -1,0 +1,27 @@
+//! The one shape of a call: what travels between a typed stub and a socket, on either side.
+//!
+//! Client, server, gateway, in-process and mock all speak [`Invocation`] → [`Reply`] or [`Status`], so a layer is
+//! written once. Types exist at the two ends only; in between there are bytes.
+
+mod context;
+mod error;
+mod frame;
+mod invocation;
+mod method;
+mod options;
+mod reason;
+mod status;
+mod streaming;
+
+pub use context::{Cx, Peer, detached};
+pub use error::{CallError, ErrorInfo, Outcome, ServiceError};
+pub use frame::{Frame, FrameStream, Frames, Payload};
+pub use invocation::{Invocation, Reply};
+pub use method::{Kind, Method, MethodDef, ServiceDef};
+pub use options::{CallOptions, timeout};
+pub use reason::{Fault, Reason};
+pub use status::Status;
+pub use streaming::{Sender, Streaming};
+
+/// A boxed future, as layers and dyn-compatible traits return it.
+pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

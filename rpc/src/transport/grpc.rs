@@ -1,0 +1,235 @@
+//! gRPC's headers: the deadline, the status and the message, as they are written between peers.
+//!
+//! Pure text in, values out. The rules are those of gRPC over HTTP/2 with what the real peers add: Dubbo's Java client
+//! reads a `+` in a message as a space and gives up at a bare `%`, so both are always escaped; its server answers some
+//! failures with a status other than 200 and the gRPC status in the headers, so that one is looked for first.
+
+use crate::call::{Reason, Status};
+use base64::{
+    Engine as _,
+    alphabet::STANDARD,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode, percent_encode};
+use std::time::Duration;
+use tonic::{Code, metadata::MetadataMap};
+
+pub(crate) const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+pub(crate) const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+pub(crate) const GRPC_DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
+pub(crate) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+pub(crate) const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+pub(crate) const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
+pub(crate) const GRPC_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
+/// The version and the group that Dubbo's Triple asks for.
+pub(crate) const SERVICE_VERSION: HeaderName = HeaderName::from_static("tri-service-version");
+pub(crate) const SERVICE_GROUP: HeaderName = HeaderName::from_static("tri-service-group");
+pub(crate) const APPLICATION_GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
+
+/// What must not stand bare in `grpc-message`: what gRPC names, and `+` for Dubbo's Java client.
+const ESCAPED: &AsciiSet = &CONTROLS.add(b'%').add(b'+');
+
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_encode_padding(false).with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Reads `grpc-timeout`: at most eight digits and a unit.
+///
+/// # Errors
+/// The text when it is none.
+pub(crate) fn parse_timeout(value: &HeaderValue) -> Result<Duration, String> {
+    let wrong = || format!("grpc-timeout must be up to eight digits and one of H M S m u n, not {value:?}");
+    let text = value.to_str().map_err(|_| wrong())?;
+    let (digits, unit) = text.split_at_checked(text.len().wrapping_sub(1)).ok_or_else(wrong)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(wrong());
+    }
+    let n: u64 = digits.parse().map_err(|_| wrong())?;
+    match unit {
+        "H" => Ok(Duration::from_secs(n * 3600)),
+        "M" => Ok(Duration::from_secs(n * 60)),
+        "S" => Ok(Duration::from_secs(n)),
+        "m" => Ok(Duration::from_millis(n)),
+        "u" => Ok(Duration::from_micros(n)),
+        "n" => Ok(Duration::from_nanos(n)),
+        _ => Err(wrong()),
+    }
+}
+
+/// Writes `grpc-timeout`, rounded up.
+///
+/// In milliseconds where that is precise enough: the same text then stands in most calls, which header compression
+/// turns into one byte. Rounding up is safe because the caller keeps its own clock.
+pub(crate) fn format_timeout(timeout: Duration) -> HeaderValue {
+    let (millis, micros) = (timeout.as_nanos().div_ceil(1_000_000), timeout.as_nanos().div_ceil(1000));
+    let text = match () {
+        () if millis < 20 => format!("{micros}u"),
+        () if millis < 100_000_000 => format!("{millis}m"),
+        () => format!("{}S", timeout.as_secs().saturating_add(1).min(99_999_999)),
+    };
+    HeaderValue::from_maybe_shared(Bytes::from(text)).expect("digits and a letter")
+}
+
+/// Writes a status as trailers.
+pub(crate) fn status_headers(status: Status) -> HeaderMap {
+    let mut headers = status.metadata().clone().into_headers();
+    headers.insert(GRPC_STATUS, code_value(status.code()));
+    if !status.message().is_empty() {
+        let message = percent_encode(status.message().as_bytes(), ESCAPED).to_string();
+        headers.insert(GRPC_MESSAGE, HeaderValue::from_maybe_shared(Bytes::from(message)).expect("escaped"));
+    }
+    if !status.details().is_empty() {
+        let details = BASE64.encode(status.details());
+        headers.insert(GRPC_DETAILS, HeaderValue::from_maybe_shared(Bytes::from(details)).expect("base64"));
+    }
+    if let Some(after) = status.retry_after() {
+        headers.insert(GRPC_PUSHBACK, HeaderValue::from(after.as_millis().min(u64::MAX.into()) as u64));
+    }
+    headers
+}
+
+/// Writes a code without allocating.
+pub(crate) fn code_value(code: Code) -> HeaderValue {
+    const TEXTS: [&str; 17] =
+        ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16"];
+    HeaderValue::from_static(TEXTS[code as usize & 31])
+}
+
+/// Reads the status out of trailers, or out of headers that are trailers too. `Ok` carries the other metadata.
+///
+/// `None` when there is no `grpc-status`.
+pub(crate) fn read_status(mut headers: HeaderMap) -> Option<Result<MetadataMap, Status>> {
+    let code = headers.remove(GRPC_STATUS)?;
+    if code == "0" {
+        headers.remove(GRPC_MESSAGE);
+        return Some(Ok(MetadataMap::from_headers(headers)));
+    }
+    let code = Code::from_bytes(code.as_bytes());
+    let message = headers.remove(GRPC_MESSAGE).map(|m| percent_decode(m.as_bytes()).decode_utf8_lossy().into_owned());
+    let details = headers.remove(GRPC_DETAILS).and_then(|d| BASE64.decode(d.as_bytes()).ok()).unwrap_or_default();
+    let pushback = headers.remove(GRPC_PUSHBACK);
+    let reason = if code == Code::Unavailable { Reason::RemoteUnavailable } else { Reason::Remote };
+    let mut status = Status::because(reason, code, message.unwrap_or_default())
+        .with_details(details.into())
+        .with_metadata(MetadataMap::from_headers(headers));
+    if let Some(millis) = pushback.as_ref().and_then(|p| p.to_str().ok()).and_then(|p| p.parse::<i64>().ok()) {
+        // A negative number asks for no further try (gRFC A6).
+        status = match u64::try_from(millis) {
+            Ok(millis) => status.with_retry_after(Duration::from_millis(millis)),
+            Err(_) => status.not_retryable(),
+        };
+    }
+    Some(Err(status))
+}
+
+/// What an answer without a gRPC status means (gRPC's table of HTTP codes).
+pub(crate) fn status_of_http(code: StatusCode) -> Status {
+    let (grpc, reason) = match code.as_u16() {
+        400 | 431 => (Code::Internal, Reason::BadResponse),
+        401 => (Code::Unauthenticated, Reason::Remote),
+        403 => (Code::PermissionDenied, Reason::Remote),
+        404 => (Code::Unimplemented, Reason::Remote),
+        429 | 502 | 503 | 504 => (Code::Unavailable, Reason::RemoteUnavailable),
+        _ => (Code::Unknown, Reason::BadResponse),
+    };
+    Status::because(reason, grpc, format!("the peer answered HTTP {code} and no gRPC status"))
+}
+
+/// What an error of HTTP/2 means for the call that met it.
+pub(crate) fn status_of_h2(error: &h2::Error) -> Status {
+    use h2::Reason as H2;
+    let because = |reason, code, what: &str| Status::because(reason, code, format!("{what}: {error}"));
+    if error.is_io() {
+        return because(Reason::ConnectionLost, Code::Unavailable, "the connection was lost");
+    }
+    // A peer that goes away says which streams it has seen; h2 fails the others with the GOAWAY itself.
+    if error.is_go_away() && error.is_remote() && error.reason() == Some(H2::NO_ERROR) {
+        return because(Reason::StreamRefused, Code::Unavailable, "the peer is going away").not_reached();
+    }
+    match error.reason() {
+        Some(H2::REFUSED_STREAM) => {
+            because(Reason::StreamRefused, Code::Unavailable, "the peer refused the call").not_reached()
+        }
+        Some(H2::CANCEL) => because(Reason::Cancelled, Code::Cancelled, "the peer cancelled the call"),
+        Some(H2::ENHANCE_YOUR_CALM) => because(Reason::Overloaded, Code::ResourceExhausted, "the peer asks for calm"),
+        Some(H2::INADEQUATE_SECURITY) => because(Reason::Remote, Code::PermissionDenied, "the peer wants better TLS"),
+        _ if error.is_go_away() => because(Reason::ConnectionLost, Code::Unavailable, "the connection was closed"),
+        _ => because(Reason::BadResponse, Code::Internal, "HTTP/2 failed"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::ErrorInfo;
+    use proptest::prelude::*;
+
+    #[test]
+    fn timeouts_of_every_unit() {
+        let parse = |text: &'static str| parse_timeout(&HeaderValue::from_static(text));
+        for (text, nanos) in [
+            ("1n", 1),
+            ("3000000u", 3_000_000_000),
+            ("100000m", 100_000_000_000),
+            ("2S", 2_000_000_000),
+            ("1M", 60_000_000_000),
+            ("1H", 3_600_000_000_000),
+        ] {
+            assert_eq!(parse(text).unwrap().as_nanos(), nanos, "{text}");
+        }
+        for text in ["", "m", "1", "1x", "-1m", "123456789m", "1.5S", "1 m"] {
+            assert!(parse(text).unwrap_err().contains("grpc-timeout"), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_written_timeout_is_never_shorter_and_hardly_longer(nanos in 0u64..10_u64.pow(17)) {
+            let timeout = Duration::from_nanos(nanos);
+            let read = parse_timeout(&format_timeout(timeout)).unwrap();
+            prop_assert!(read >= timeout);
+            prop_assert!(read - timeout <= timeout / 15 + Duration::from_secs(1));
+        }
+
+        #[test]
+        fn messages_survive_the_wire(message in "\\PC*", code in 1i32..17) {
+            let status = Status::new(Code::from(code), message.clone());
+            let read = read_status(status_headers(status)).unwrap().unwrap_err();
+            prop_assert_eq!((read.code(), read.message()), (Code::from(code), message.as_str()));
+        }
+    }
+
+    #[test]
+    fn details_pushback_and_metadata_survive_the_wire() {
+        let mut status = Status::new(Code::NotFound, "100 % + more")
+            .with_info(ErrorInfo::new("UNKNOWN", "stock").with("sku", "a-1"))
+            .with_retry_after(Duration::from_millis(7));
+        status.metadata_mut().insert("tenant", "t".parse().unwrap());
+        let headers = status_headers(status.clone());
+        assert_eq!(headers[GRPC_MESSAGE], "100 %25 %2B more");
+        let read = read_status(headers).unwrap().unwrap_err();
+        assert_eq!(read.info(), status.info());
+        assert_eq!(read.retry_after(), status.retry_after());
+        assert_eq!(read.metadata().get("tenant").unwrap(), "t");
+    }
+
+    #[test]
+    fn odd_peers() {
+        let read = |pairs: &[(&'static str, &'static str)]| {
+            read_status(pairs.iter().map(|(k, v)| (HeaderName::from_static(k), HeaderValue::from_static(v))).collect())
+        };
+        // dubbo-go's business code, and nonsense.
+        assert_eq!(read(&[("grpc-status", "17")]).unwrap().unwrap_err().code(), Code::Unknown);
+        assert_eq!(read(&[("grpc-status", "x")]).unwrap().unwrap_err().code(), Code::Unknown);
+        // A message that was never escaped.
+        let raw = read(&[("grpc-status", "5"), ("grpc-message", "50% off")]).unwrap().unwrap_err();
+        assert_eq!(raw.message(), "50% off");
+        // Push-back of a server that wants no further try.
+        let no = read(&[("grpc-status", "14"), ("grpc-retry-pushback-ms", "-1")]).unwrap().unwrap_err();
+        assert!(!no.retryable());
+        assert!(read(&[("content-type", "text/html")]).is_none());
+    }
+}
