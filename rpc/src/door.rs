@@ -27,3 +27,6 @@ pub use crate::call::{
 };
 pub use ::std::time::Duration;
 pub use ::tonic::Code;
+
+// Mocks.
+pub use crate::mock::{Expect, Mock, Shown, ShownByDebug, ShownByType};

@@ -2,6 +2,7 @@
 
 pub mod call;
 pub mod message;
+pub mod mock;
 pub mod schema;
 mod transport;
 
