@@ -1,7 +1,12 @@
 //! The macros of mainstay.
 //!
-//! This file holds the doors only; each macro is a folder beside it.
+//! This file holds the doors only; each macro is a folder beside it. What they write refers to one hidden module of the
+//! crate `mainstay`, so that a user's own `Result`, `Option`, `String` or `Vec` in scope changes nothing.
 
+mod case;
+mod docs;
+mod lock;
+mod message;
 mod options;
 mod problem;
 mod service;
@@ -12,4 +17,25 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn service(arguments: TokenStream, item: TokenStream) -> TokenStream {
     service::expand(arguments.into(), item.into()).into()
+}
+
+/// Makes a protobuf message of a struct or of an enum with data, and a protobuf enum of an enum without.
+///
+/// Fields are numbered in their order. Once the `.proto` text is committed (`proto/<package>.proto` beside
+/// `Cargo.toml`, written by `MAINSTAY_LOCK=write cargo test`), it is the lock: what it numbers keeps its number, what is
+/// new comes after everything that ever was. `#[field(3)]` on a field or variant says the number outright.
+///
+/// | attribute | on | meaning |
+/// |---|---|---|
+/// | `#[message(package = "shop.v1")]` | type | its package; else that of the service that uses it |
+/// | `#[message(name = "Stock")]` | type | its name on the wire; else its own |
+/// | `#[field(3)]` | field, variant | its number |
+/// | `#[field(message)]` | field | the type is an existing `prost::Message` |
+/// | `#[default]` | variant | what an enum is that was not sent, or was sent by a newer peer |
+///
+/// An enum without `#[default]` has no such value: hold it as `Option` or `Vec`, where an unknown variant is `None` or
+/// left out, and so never misread. A struct gets `Default` with the zeros of protobuf.
+#[proc_macro_derive(Message, attributes(message, field, default))]
+pub fn derive_message(item: TokenStream) -> TokenStream {
+    message::expand(item.into()).into()
 }

@@ -3,17 +3,14 @@
 //! Whatever a macro writes into a user's crate is named `::mainstay::__private::…`, so that nothing in the user's scope
 //! can stand in for it, and so that what may be renamed freely is everything else. Not part of the public interface.
 
-// What std gives, under names that a user's own types cannot hide.
-pub use ::core::clone::Clone;
-pub use ::core::default::Default;
-pub use ::core::option::Option;
-pub use ::core::result::Result;
-pub use ::std::string::String;
-
 // Messages: `#[derive(Message)]`.
 pub use ::prost;
 pub use ::prost::bytes::{Buf, BufMut};
 pub use ::prost::encoding::{DecodeContext, WireType, skip_field};
+
+pub use crate::{
+    __enum_element as enum_element, __message_element as message_element, __oneof_element as oneof_element,
+};
 
 pub use crate::message::{
     Element, Enumeration, Field, ForeignField, NoZero, OneOf, Probe, ProbeOpaque, Value, WholeMessage, Zero, codec,

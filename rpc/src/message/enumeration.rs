@@ -5,7 +5,8 @@ use prost::bytes::{Buf, BufMut};
 use prost::encoding::varint::{encode_varint, encoded_len_varint};
 use prost::encoding::{self, DecodeContext, WireType};
 
-use super::Element;
+use super::{Element, Zero};
+use crate::schema::{TypeRef, Types};
 
 /// An enum whose variants are numbers.
 pub trait Enumeration: Sized {
@@ -14,6 +15,9 @@ pub trait Enumeration: Sized {
 
     /// The variant of that number, if this build knows it.
     fn from_number(number: i32) -> Option<Self>;
+
+    /// Collects the description of this enum.
+    fn describe(types: &mut Types) -> TypeRef;
 }
 
 /// Writes key and number.
@@ -26,12 +30,6 @@ pub fn enum_encode<E: Enumeration>(value: &E, tag: u32, buf: &mut impl BufMut) {
 #[inline]
 pub fn enum_encoded_len<E: Enumeration>(value: &E, tag: u32) -> usize {
     encoding::int32::encoded_len(tag, &value.number())
-}
-
-/// Whether it is the variant of number 0.
-#[inline]
-pub fn enum_is_zero<E: Enumeration>(value: &E) -> bool {
-    value.number() == 0
 }
 
 /// Reads one number; one that is not known leaves `None`, for the last one on the wire wins.
@@ -50,7 +48,7 @@ pub fn enum_merge_slot<E: Enumeration>(
 
 /// Reads one number; one that is not known is the default.
 #[inline]
-pub fn enum_merge<E: Enumeration + Default>(
+pub fn enum_merge<E: Enumeration + Zero<E>>(
     value: &mut E,
     wire: WireType,
     buf: &mut impl Buf,
@@ -58,7 +56,7 @@ pub fn enum_merge<E: Enumeration + Default>(
 ) -> Result<(), DecodeError> {
     let mut number = 0;
     encoding::int32::merge(wire, &mut number, buf, ctx)?;
-    *value = E::from_number(number).unwrap_or_default();
+    *value = E::from_number(number).unwrap_or_else(E::zero);
     Ok(())
 }
 

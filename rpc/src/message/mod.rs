@@ -7,6 +7,7 @@
 //! Two levels: an [`Element`] is one value (what a `Vec`, an `Option` or a map holds), a [`Field`] is what a struct may
 //! have (an element that has a zero, or one of the containers).
 
+mod derived;
 mod embed;
 mod enumeration;
 mod field;
@@ -35,9 +36,9 @@ use crate::schema::{FieldType, TypeRef, Types};
 
 /// The functions that generated code calls.
 pub mod codec {
-    pub use super::embed::{embed_encode, embed_encoded_len, embed_merge_slot, nested_encode_head, nested_encoded_len};
+    pub use super::embed::{nested_encode_head, nested_encoded_len};
     pub use super::enumeration::{
-        enum_encode, enum_encode_all, enum_encoded_len, enum_encoded_len_all, enum_is_zero, enum_merge, enum_merge_all,
+        enum_encode, enum_encode_all, enum_encoded_len, enum_encoded_len_all, enum_merge, enum_merge_all,
         enum_merge_slot,
     };
     pub use super::oneof::{
