@@ -5,6 +5,7 @@
 
 mod case;
 mod docs;
+mod error;
 mod lock;
 mod message;
 mod options;
@@ -38,4 +39,17 @@ pub fn service(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_derive(Message, attributes(message, field, default))]
 pub fn derive_message(item: TokenStream) -> TokenStream {
     message::expand(item.into()).into()
+}
+
+/// Makes an error of an enum that keeps its type across a call.
+///
+/// Each variant says its status and what a person reads: `#[error(code = NotFound, "no article {sku}")]`; the message is
+/// a `format!` with the variant's fields in scope. It travels as `google.rpc.Status` with an `ErrorInfo`: the reason is
+/// the variant's name (`OUT_OF_STOCK`), the domain the enum's, or what `#[service_error(domain = "shop.stock")]` says,
+/// and the metadata holds the fields as text, so they need `Display` and `FromStr` (or are an `Option` of that).
+///
+/// Implements `Display`, `std::error::Error` and `mainstay::ServiceError`; derive `Debug` beside it.
+#[proc_macro_derive(ServiceError, attributes(error, service_error))]
+pub fn derive_service_error(item: TokenStream) -> TokenStream {
+    error::expand(item.into()).into()
 }

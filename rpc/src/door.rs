@@ -19,8 +19,8 @@ pub use crate::schema::{Describe, MessageBuilder, MessageRef, TypeRef, Types};
 
 // Calls: `#[service]` and `#[derive(ServiceError)]`.
 pub use crate::call::{
-    BoxFuture, CallError, CallOptions, Cx, ErrorInfo, Kind, MethodDef, Outcome, ServiceDef, ServiceError, Status,
-    Streaming,
+    BoxFuture, CallError, CallOptions, Cx, ErrorField, ErrorInfo, Kind, MethodDef, Outcome, ServiceDef, ServiceError,
+    Status, Streaming,
 };
 pub use ::std::time::Duration;
 pub use ::tonic::Code;

@@ -13,4 +13,4 @@ mod transport;
 #[path = "door.rs"]
 pub mod __private;
 
-pub use mainstay_codegen::Message;
+pub use mainstay_codegen::{Message, ServiceError};

@@ -5,6 +5,7 @@
 
 mod context;
 mod error;
+mod error_field;
 mod frame;
 mod invocation;
 mod method;
@@ -15,6 +16,7 @@ mod streaming;
 
 pub use context::{Cx, Peer, detached};
 pub use error::{CallError, ErrorInfo, Outcome, ServiceError};
+pub use error_field::ErrorField;
 pub use frame::{Frame, FrameStream, Frames, Payload};
 pub use invocation::{Invocation, Reply};
 pub use method::{Kind, Method, MethodDef, ServiceDef};
