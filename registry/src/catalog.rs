@@ -134,6 +134,16 @@ impl Feeds {
     }
 }
 
+impl Feeds {
+    /// Tells everyone, whatever was touched.
+    #[cfg(feature = "file")]
+    pub(crate) fn publish_all<O: Ord + Clone>(&self, catalog: &Catalog<O>) {
+        for (lookup, feed) in &self.feeds {
+            feed.publish(catalog.find(lookup), &BTreeMap::new());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -112,3 +112,12 @@ pub enum RegistryError {
         why: String,
     },
 }
+
+impl RegistryError {
+    /// A maker of [`RegistryError::Io`], for `map_err`.
+    #[cfg(feature = "file")]
+    pub(crate) fn io(attempted: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { attempted, path, source }
+    }
+}

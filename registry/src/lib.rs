@@ -29,7 +29,7 @@
 //! | `feed.rs`, `catalog.rs` | from an adapter to its consumers: the newest set and the difference; who offers what |
 //! | `backoff.rs` | how long to wait before the next try |
 //! | `url.rs`, `capability.rs`, `error.rs` | which adapter, what it can do, what went wrong |
-//! | `memory/`, `fixed/` | the adapters `memory://` and `static://` |
+//! | `file/`, `memory/`, `fixed/` | the adapters `file://` (embedded default), `memory://`, `static://` |
 
 mod backoff;
 mod capability;
@@ -37,6 +37,8 @@ mod catalog;
 mod controller;
 mod error;
 mod feed;
+#[cfg(feature = "file")]
+pub mod file;
 pub mod fixed;
 mod instance;
 mod keep;
@@ -51,6 +53,8 @@ pub use capability::{ADAPTERS, Capabilities, capability_table};
 pub use controller::{Seen, Timing};
 pub use error::RegistryError;
 pub use feed::{Changes, Feed, InstanceSet};
+#[cfg(feature = "file")]
+pub use file::FileRegistry;
 pub use fixed::FixedRegistry;
 pub use instance::{DEFAULT_WEIGHT, Instance, InstanceId, Registration};
 pub use keep::{Record, keep};

@@ -39,6 +39,10 @@ pub struct Hub {
 pub fn connect(url: &str) -> Result<Hub, RegistryError> {
     let url = RegistryUrl::parse(url)?;
     match url.scheme.as_str() {
+        #[cfg(feature = "file")]
+        "file" => Ok(Hub::new(crate::file::FileRegistry::from_url(&url)?)),
+        #[cfg(not(feature = "file"))]
+        "file" => Err(feature_off("file")),
         "memory" => {
             url.only_parameters(&[])?;
             Ok(Hub::new(MemoryRegistry::named(url.authority())))
@@ -206,6 +210,11 @@ impl Display for RegistryUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}://{}{}", self.scheme, self.authority, self.path)
     }
+}
+
+#[cfg(not(feature = "file"))]
+fn feature_off(name: &str) -> RegistryError {
+    RegistryError::FeatureOff { scheme: name.to_owned(), feature: name.to_owned() }
 }
 
 fn known() -> String {
