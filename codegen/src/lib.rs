@@ -10,14 +10,49 @@ mod lock;
 mod message;
 mod options;
 mod problem;
+#[cfg(feature = "proto")]
+mod proto;
 mod service;
 
 use proc_macro::TokenStream;
 
-/// Makes a service of a trait: a server, a client, an object to inject and a mock.
+/// Makes a service of a trait: `…Server<T>`, `…Client`, `…Dyn` (the client as an object to inject) and `Mock…`.
+///
+/// Its methods are `async fn`s that take `&self`, `&Cx` if they want the context of the call, and what travels: nothing,
+/// one message, any number of arguments, or one `Streaming<T>`. They return a `Result<T, E>`, or a `Result<T>` of the
+/// user's own, of a message, a scalar or container, or a `Streaming<T>`. One argument that is a message is the request;
+/// else a message `<Method>Request` is made, with a field per argument. `get_stock` is `GetStock` on the wire.
+///
+/// | option of the service | meaning |
+/// |---|---|
+/// | `package = "shop.stock.v1"` | its protobuf package |
+/// | `name = "StockApi"` | its name on the wire; else the trait's |
+/// | `version = "1.0.0"`, `group = "blue"` | what providers announce and consumers ask for |
+/// | `lock` | a test keeps it as `proto/<package>.proto` says |
+///
+/// | option of a method, `#[rpc(…)]` | meaning |
+/// |---|---|
+/// | `idempotent` | calling twice does no harm: it may be sent again |
+/// | `timeout = "200ms"` | how long a call may take when the caller says nothing |
+/// | `retries = 2` | how often a failed call is sent again, at most |
+/// | `get = "/v1/stock/{sku}"` | a path for HTTP GET |
+/// | `spawn` | it computes for long: run it in a task of its own |
+/// | `name = "GetStock"` | its name on the wire |
+/// | `wrap` | a message as argument or answer becomes a field of a made one, as a bare enum must |
 #[proc_macro_attribute]
 pub fn service(arguments: TokenStream, item: TokenStream) -> TokenStream {
     service::expand(arguments.into(), item.into()).into()
+}
+
+/// The traits and messages of a `.proto` file: `include_proto!("proto/stock.proto")`.
+///
+/// The path is relative to the package's `Cargo.toml`. Imports are looked for from the file's directory up to the
+/// package, or in `include = ["proto", "../common"]`. Messages are as prost writes them; each service is a trait as under
+/// [`macro@service`], whose methods return `Result<Response, Status>`.
+#[cfg(feature = "proto")]
+#[proc_macro]
+pub fn include_proto(input: TokenStream) -> TokenStream {
+    proto::expand(input.into()).into()
 }
 
 /// Makes a protobuf message of a struct or of an enum with data, and a protobuf enum of an enum without.

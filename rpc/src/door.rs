@@ -3,10 +3,16 @@
 //! Whatever a macro writes into a user's crate is named `::mainstay::__private::…`, so that nothing in the user's scope
 //! can stand in for it, and so that what may be renamed freely is everything else. Not part of the public interface.
 
+// The macros themselves: they also write code for each other.
+pub use ::mainstay_codegen::{Message, service};
+
 // Messages: `#[derive(Message)]`.
 pub use ::prost;
 pub use ::prost::bytes::{Buf, BufMut};
 pub use ::prost::encoding::{DecodeContext, WireType, skip_field};
+
+// Messages of `include_proto!`.
+pub use ::prost_types;
 
 pub use crate::{
     __enum_element as enum_element, __message_element as message_element, __oneof_element as oneof_element,

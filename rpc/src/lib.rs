@@ -13,4 +13,16 @@ mod transport;
 #[path = "door.rs"]
 pub mod __private;
 
-pub use mainstay_codegen::{Message, ServiceError};
+pub use mainstay_codegen::{Message, ServiceError, service};
+
+#[cfg(feature = "proto")]
+pub use mainstay_codegen::include_proto;
+
+/// The traits and messages of a `.proto` file. Wants the feature `proto`.
+#[cfg(not(feature = "proto"))]
+#[macro_export]
+macro_rules! include_proto {
+    ($($input:tt)*) => {
+        ::core::compile_error!("`include_proto!` wants a feature: mainstay = { …, features = [\"proto\"] }");
+    };
+}

@@ -16,6 +16,12 @@ const TAKEN: &[(&str, &str)] = &[
     ("verify", "Mock"),
 ];
 
+/// A generated client or mock has a method of this name.
+#[cfg(feature = "proto")]
+pub(crate) fn is_taken(name: &str) -> bool {
+    TAKEN.iter().any(|(taken, _)| *taken == name)
+}
+
 /// Compares the methods with each other and with what is generated beside them.
 pub(crate) fn service(service: &Service, problems: &mut Problems) {
     wire_names(service, problems);

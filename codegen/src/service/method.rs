@@ -3,10 +3,9 @@
 use super::{
     model::{Arg, Body, Error, Field, MadeField, Rpc, Shape},
     options::{RpcOptions, is_rpc},
-    parse::docs,
     path, types,
 };
-use crate::problem::Problems;
+use crate::{docs::docs, problem::Problems};
 use proc_macro2::{Ident, Span};
 use syn::{FnArg, Pat, PatType, ReturnType, Signature, TraitItemFn, Type, ext::IdentExt, spanned::Spanned};
 

@@ -14,6 +14,9 @@ mod path;
 mod tokens;
 mod types;
 
+#[cfg(feature = "proto")]
+pub(crate) use check::is_taken;
+
 use crate::problem::Problems;
 use proc_macro2::TokenStream;
 use quote::quote;

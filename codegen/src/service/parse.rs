@@ -5,9 +5,9 @@ use super::{
     model::Service,
     options::{ServiceOptions, is_rpc},
 };
-use crate::problem::Problems;
+use crate::{docs::docs, problem::Problems};
 use proc_macro2::TokenStream;
-use syn::{Attribute, Expr, FnArg, Item, ItemTrait, Lit, Meta, TraitItem, TypeParamBound};
+use syn::{FnArg, Item, ItemTrait, TraitItem, TypeParamBound};
 
 /// The trait under the attribute.
 ///
@@ -95,20 +95,4 @@ pub(crate) fn bare(mut item: ItemTrait) -> ItemTrait {
         }
     }
     item
-}
-
-/// The text of the doc comments.
-pub(crate) fn docs(attrs: &[Attribute]) -> String {
-    let lines = attrs.iter().filter(|a| a.path().is_ident("doc")).filter_map(|attr| match &attr.meta {
-        Meta::NameValue(pair) => match &pair.value {
-            Expr::Lit(literal) => match &literal.lit {
-                Lit::Str(text) => Some(text.value()),
-                _ => None,
-            },
-            _ => None,
-        },
-        _ => None,
-    });
-    let lines: Vec<_> = lines.map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned()).collect();
-    lines.join("\n").trim().to_owned()
 }

@@ -32,6 +32,7 @@ pub struct Types {
     package: String,
     known: BTreeMap<String, Known>,
     problems: Vec<SchemaError>,
+    sets: Vec<&'static [u8]>,
 }
 
 #[derive(Debug)]
@@ -90,6 +91,14 @@ impl Types {
             self.define(&full, Def::Message(message));
         }
         MessageRef::opaque(&full)
+    }
+
+    /// A message that a compiled `.proto` describes: `set` is an encoded `FileDescriptorSet` with all it is made of.
+    pub fn message_of_set(&mut self, set: &'static [u8], full_name: &str) -> MessageRef {
+        if !self.sets.contains(&set) {
+            self.sets.push(set);
+        }
+        MessageRef::new(full_name)
     }
 
     /// An enum of `(name, number, docs)`.

@@ -126,7 +126,7 @@ pub(super) fn lock(service: &Service, names: &Names) -> TokenStream {
         return TokenStream::new();
     }
     let (door, cfgs, client, package) = (door(), conditions(service), &names.client, &service.package);
-    let test = format_ident!("{}_keeps_its_proto", snake(&super::super::method::plain(&service.ident)));
+    let test = format_ident!("{}_keeps_its_proto", crate::case::snake(&super::super::method::plain(&service.ident)));
     quote! {
         #(#cfgs)*
         #[cfg(test)]
@@ -135,18 +135,6 @@ pub(super) fn lock(service: &Service, names: &Names) -> TokenStream {
             #door::check_lock(::core::env!("CARGO_MANIFEST_DIR"), #package, &[#client::definition()]);
         }
     }
-}
-
-/// `StockApi` → `stock_api`.
-fn snake(name: &str) -> String {
-    let mut snake = String::new();
-    for (i, letter) in name.char_indices() {
-        if letter.is_uppercase() && i > 0 {
-            snake.push('_');
-        }
-        snake.extend(letter.to_lowercase());
-    }
-    snake
 }
 
 fn option(value: Option<impl quote::ToTokens>) -> TokenStream {
