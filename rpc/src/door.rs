@@ -33,6 +33,3 @@ pub use ::tonic::Code;
 
 // Mocks.
 pub use crate::mock::{Expect, Mock, Shown, ShownByDebug, ShownByType};
-
-// The lock: the test of `#[service(lock)]`.
-pub use crate::schema::assert_lock as check_lock;

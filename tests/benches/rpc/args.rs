@@ -1,0 +1,68 @@
+//! The command line of `cargo bench-rpc`.
+
+const USAGE: &str = "\
+cargo bench-rpc [--rounds N] [--seconds S] [--only PART]… [--json]
+
+  --rounds N   alternating rounds (5)
+  --seconds S  measured per row, candidate and round (2)
+  --only PART  only rows whose label holds PART, such as `unary-128-64` or `stream`
+  --json       one line of JSON at the end";
+
+#[derive(Debug)]
+pub(crate) struct Args {
+    pub(crate) rounds: u32,
+    pub(crate) seconds: f64,
+    pub(crate) json: bool,
+    only: Vec<String>,
+}
+
+impl Args {
+    pub(crate) fn wants(&self, label: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|part| label.contains(part.as_str()))
+    }
+}
+
+pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Args, String> {
+    let mut parsed = Args { rounds: 5, seconds: 2.0, json: false, only: Vec::new() };
+    let mut args = args.enumerate();
+    while let Some((i, arg)) = args.next() {
+        let mut value = || args.next().map(|(_, v)| v).ok_or_else(|| format!("{arg} needs a value\n\n{USAGE}"));
+        match arg.as_str() {
+            // The alias ends in `--`; whoever writes one more means the same.
+            "--" if i == 0 => {}
+            "--json" => parsed.json = true,
+            "--only" => parsed.only.push(value()?),
+            "--rounds" => parsed.rounds = value()?.parse().map_err(|e| format!("--rounds: {e}"))?,
+            "--seconds" => parsed.seconds = value()?.parse().map_err(|e| format!("--seconds: {e}"))?,
+            _ => return Err(format!("unknown option {arg}\n\n{USAGE}")),
+        }
+    }
+    if parsed.rounds == 0 || !(0.05..=600.0).contains(&parsed.seconds) {
+        return Err(format!("--rounds is 1 or more, --seconds from 0.05 to 600\n\n{USAGE}"));
+    }
+    Ok(parsed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Args, String> {
+        parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn options_and_one_leading_dash_pair() {
+        let args = parsed("-- --rounds 7 --seconds 0.5 --only stream --only open --json").unwrap();
+        assert_eq!((args.rounds, args.seconds, args.json), (7, 0.5, true));
+        assert!(args.wants("stream-128-1") && args.wants("open-128-64") && !args.wants("unary-128-64"));
+        assert!(parsed("").unwrap().wants("anything"));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for line in ["--round 7", "--rounds", "--rounds 0", "--rounds x", "--seconds 0"] {
+            assert!(parsed(line).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The command line of `cargo suite`.
+
+use crate::groups::{Group, When};
+
+pub(crate) const USAGE: &str = "\
+cargo suite [--quick | --long] [--yes] [NAME…]
+
+  NAME…    only these groups (`--list` names them)
+  --quick  only what needs no real server or foreign peer
+  --long   more seeds, longer runs, the benchmark too
+  --yes    install missing Debian packages without asking
+  --list   the groups and what they need, nothing run";
+
+#[derive(Debug, Default)]
+pub(crate) struct Args {
+    pub(crate) quick: bool,
+    pub(crate) long: bool,
+    pub(crate) yes: bool,
+    pub(crate) list: bool,
+    pub(crate) help: bool,
+    names: Vec<String>,
+}
+
+pub(crate) fn parse(args: impl Iterator<Item = String>, groups: &[Group]) -> Result<Args, String> {
+    let mut parsed = Args::default();
+    for (i, arg) in args.enumerate() {
+        match arg.as_str() {
+            // The alias ends in `--`; whoever writes one more means the same.
+            "--" if i == 0 => {}
+            "--quick" => parsed.quick = true,
+            "--long" => parsed.long = true,
+            "--yes" | "-y" => parsed.yes = true,
+            "--list" => parsed.list = true,
+            "--help" | "-h" => parsed.help = true,
+            name if groups.iter().any(|g| g.name == name) => parsed.names.push(arg),
+            other => {
+                let names: Vec<_> = groups.iter().map(|g| g.name).collect();
+                return Err(format!("no group or option `{other}`; the groups are {}\n\n{USAGE}", names.join(", ")));
+            }
+        }
+    }
+    if parsed.quick && parsed.long {
+        return Err(format!("--quick and --long exclude each other\n\n{USAGE}"));
+    }
+    Ok(parsed)
+}
+
+impl Args {
+    /// The groups to run: the named ones or all, without those that `--quick` leaves nothing of.
+    pub(crate) fn chosen<'a>(&self, groups: &'a [Group]) -> Vec<&'a Group> {
+        let named = |g: &&Group| self.names.is_empty() || self.names.iter().any(|n| n == g.name);
+        groups.iter().filter(named).filter(|g| g.steps.iter().any(|s| self.runs(s.when))).collect()
+    }
+
+    pub(crate) fn runs(&self, when: When) -> bool {
+        match when {
+            When::Always => true,
+            When::Real => !self.quick,
+            When::Long => self.long,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::groups::GROUPS;
+
+    fn parsed(line: &str) -> Result<Args, String> {
+        parse(line.split_whitespace().map(str::to_owned), GROUPS)
+    }
+
+    #[test]
+    fn one_leading_dash_pair_is_skipped() {
+        assert!(parsed("-- --quick").unwrap().quick);
+        assert!(parsed("--quick").unwrap().quick);
+        assert!(parsed("--quick --").is_err());
+    }
+
+    #[test]
+    fn names_choose_groups_and_no_name_chooses_all() {
+        assert_eq!(parsed("").unwrap().chosen(GROUPS).len(), GROUPS.len());
+        let two = parsed("registry house").unwrap();
+        assert_eq!(two.chosen(GROUPS).iter().map(|g| g.name).collect::<Vec<_>>(), ["house", "registry"]);
+        let error = parsed("regstry").unwrap_err();
+        assert!(error.contains("`regstry`") && error.contains("registry, "), "{error}");
+    }
+
+    #[test]
+    fn quick_leaves_out_what_is_real() {
+        let quick = parsed("--quick").unwrap();
+        assert!(quick.runs(When::Always) && !quick.runs(When::Real) && !quick.runs(When::Long));
+        assert!(!quick.chosen(GROUPS).iter().any(|g| g.name == "testbed"));
+        assert!(parsed("--quick --long").is_err());
+    }
+}

@@ -1,0 +1,122 @@
+//! The groups of the suite, a row each. A later part of the project adds its row here, and nothing else.
+
+use crate::checks;
+use crate::needs::Need;
+
+/// What belongs together, runs together, and needs the same things.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) needs: &'static [Need],
+    pub(crate) steps: &'static [Step],
+}
+
+/// When a step runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    Always,
+    /// Needs a real server, a foreign peer or the machine's network: not with `--quick`.
+    Real,
+    /// With `--long` only.
+    Long,
+}
+
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub(crate) when: When,
+    pub(crate) what: &'static str,
+    pub(crate) kind: Kind,
+}
+
+#[derive(Debug)]
+pub(crate) enum Kind {
+    /// All test executables of a package.
+    Package(&'static str),
+    /// One test executable of a package, by the name of its target.
+    Target(&'static str, &'static str),
+    /// The examples in the documentation of the whole workspace.
+    Docs,
+    /// Cargo, which must succeed: one check.
+    Cargo(&'static [&'static str], &'static [(&'static str, &'static str)]),
+    /// A function of our own: one check.
+    Check(fn() -> Result<(), String>),
+}
+
+use Kind::{Cargo, Check, Docs, Package, Target};
+use When::{Always, Long, Real};
+
+const fn step(when: When, what: &'static str, kind: Kind) -> Step {
+    Step { when, what, kind }
+}
+
+const TESTS: &str = "mainstay-tests";
+
+pub(crate) const GROUPS: &[Group] = &[
+    Group {
+        name: "house",
+        about: "format, lints, documentation, licences, packaging, and the rules of the house",
+        needs: &[],
+        steps: &[
+            step(Always, "format", Cargo(&["fmt", "--all", "--check"], &[])),
+            step(
+                Always,
+                "format of the benchmark's peers",
+                Cargo(&["fmt", "--all", "--check", PEERS[0], PEERS[1]], &[]),
+            ),
+            step(
+                Always,
+                "clippy",
+                Cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-Dwarnings"], &[]),
+            ),
+            step(Always, "no features at all", Check(checks::features)),
+            step(
+                Always,
+                "documentation",
+                Cargo(&["doc", "--workspace", "--no-deps", "--all-features"], &[("RUSTDOCFLAGS", "-Dwarnings")]),
+            ),
+            step(Always, "licences and sources", Check(checks::licences)),
+            step(Always, "lowest Rust", Check(checks::rust_version)),
+            step(Always, "packages for the registry", Check(checks::package)),
+            step(
+                Always,
+                "the benchmark's lock file",
+                Cargo(&["metadata", "--locked", "--format-version=1", "--quiet", PEERS[0], PEERS[1]], &[]),
+            ),
+            step(Always, "house rules", Target(TESTS, "house")),
+            step(Always, "the suite itself", Target(TESTS, "suite")),
+            step(Always, "the benchmark's arithmetic", Target(TESTS, "bench-rpc")),
+            step(Long, "the benchmark runs", Cargo(&["bench-rpc", "--rounds", "1", "--seconds", "0.2"], &[])),
+            step(Always, "documentation examples", Docs),
+        ],
+    },
+    Group {
+        name: "testbed",
+        about: "the test bed's own tests: processes, fault proxy, network namespaces",
+        needs: &[
+            Need::Debian { program: "ip", package: "iproute2" },
+            Need::Debian { program: "nft", package: "nftables" },
+        ],
+        steps: &[step(Real, "test bed", Target(TESTS, "testbed"))],
+    },
+    Group {
+        name: "registry",
+        about: "ports, controller, adapters and the conformance suite",
+        needs: &[],
+        steps: &[step(Always, "registry", Package("mainstay-registry"))],
+    },
+    Group {
+        name: "spine",
+        about: "the macros and a call from the trait to the socket and back",
+        needs: &[Need::GoInterop, Need::PythonGrpc, Need::Debian { program: "curl", package: "curl" }],
+        steps: &[step(Always, "macros", Package("mainstay-codegen")), step(Always, "rpc", Package("mainstay"))],
+    },
+    Group {
+        name: "shop",
+        about: "the examples, the demo unattended, and a user's project",
+        needs: &[],
+        steps: &[step(Always, "examples", Package("mainstay-examples"))],
+    },
+];
+
+const PEERS: [&str; 2] = ["--manifest-path", "tests/benches/peers/Cargo.toml"];

@@ -1,0 +1,198 @@
+//! What the chosen groups need besides Rust: Debian packages, and foreign peers that are installed under `target/`.
+//!
+//! Packages are installed without starting a service of theirs: tests start servers on ports of their own.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{IsTerminal, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use testbed::tree;
+
+use crate::args::Args;
+use crate::groups::Group;
+
+/// One thing that a group needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Need {
+    /// A program, and the Debian package that brings it.
+    Debian { program: &'static str, package: &'static str },
+    /// Python's gRPC, in a virtual environment.
+    PythonGrpc,
+    /// The interop client of grpc-go, built by `go install`.
+    GoInterop,
+}
+
+const PYTHON_PACKAGES: &[&str] = &["grpcio", "grpcio-reflection", "grpcio-health-checking", "protobuf"];
+const GO_CLIENT: &str = "google.golang.org/grpc/interop/client@v1.85.0";
+/// The first Go that fetches the toolchain that a module asks for.
+const GO_MINOR: u32 = 21;
+
+/// The Debian package behind a need, if its program is missing.
+fn missing(need: Need) -> Option<&'static str> {
+    match need {
+        Need::Debian { program, package } => (!on_path(program)).then_some(package),
+        Need::PythonGrpc => {
+            let found = Command::new("python3").args(["-c", "import venv, ensurepip"]).output();
+            (!found.is_ok_and(|o| o.status.success())).then_some("python3-venv")
+        }
+        Need::GoInterop => (!on_path("go")).then_some("golang-go"),
+    }
+}
+
+/// Installs the Debian packages that are missing, after asking. Ends the program when that may not or cannot be.
+pub(crate) fn debian(chosen: &[&Group], args: &Args) -> Result<(), ExitCode> {
+    let packages: BTreeSet<_> = needed(chosen, args).into_iter().filter_map(missing).collect();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let line = packages.into_iter().collect::<Vec<_>>().join(" ");
+    println!("missing Debian packages: {line}");
+    if !on_path("apt-get") {
+        eprintln!("there is no apt-get here: install what these packages hold, then run again");
+        return Err(ExitCode::from(2));
+    }
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("run once: sudo apt-get update && sudo apt-get install -y --no-install-recommends {line}");
+        return Err(ExitCode::from(2));
+    }
+    if !args.yes && !agreed() {
+        eprintln!("nothing installed; `cargo suite --yes` installs without asking");
+        return Err(ExitCode::from(2));
+    }
+    install(&line).map_err(|e| {
+        eprintln!("{e}");
+        ExitCode::from(2)
+    })
+}
+
+/// Installs the foreign peers that are missing; returns what could not be had.
+pub(crate) fn peers(chosen: &[&Group], args: &Args) -> Vec<String> {
+    needed(chosen, args).into_iter().filter_map(|need| peer(need).err()).collect()
+}
+
+/// What the steps that will run need. A group that only `--quick` thins out still asks for everything of its row, except
+/// foreign peers, which no quick step uses.
+fn needed(chosen: &[&Group], args: &Args) -> BTreeSet<Need> {
+    let quick = |n: &Need| !args.quick || matches!(n, Need::Debian { .. });
+    chosen.iter().flat_map(|g| g.needs).copied().filter(quick).collect()
+}
+
+fn peer(need: Need) -> Result<(), String> {
+    let peers = tree::peers();
+    match need {
+        Need::Debian { .. } => Ok(()),
+        Need::PythonGrpc => python(&peers.join("python")),
+        Need::GoInterop => go(&peers.join("bin")),
+    }
+}
+
+fn python(venv: &Path) -> Result<(), String> {
+    let done = venv.join("installed");
+    let wanted = PYTHON_PACKAGES.join(" ");
+    if fs::read_to_string(&done).is_ok_and(|had| had == wanted) {
+        return Ok(());
+    }
+    println!("installing Python's {wanted} into {}", venv.display());
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(venv))?;
+    run(Command::new(venv.join("bin/python")).args(["-m", "pip", "install", "--quiet"]).args(PYTHON_PACKAGES))?;
+    fs::write(&done, wanted).map_err(|e| format!("writing {}: {e}", done.display()))
+}
+
+fn go(bin: &Path) -> Result<(), String> {
+    // The program's name is that of its folder: `client`.
+    let done = bin.join("client.version");
+    if fs::read_to_string(&done).is_ok_and(|had| had == GO_CLIENT) && bin.join("client").exists() {
+        return Ok(());
+    }
+    let version = Command::new("go").args(["env", "GOVERSION"]).output();
+    let version = version.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned()).unwrap_or_default();
+    if go_minor(&version).is_none_or(|minor| minor < GO_MINOR) {
+        return Err(format!("grpc-go's interop client needs Go 1.{GO_MINOR} or later on the PATH; found `{version}`"));
+    }
+    println!("installing {GO_CLIENT} into {}", bin.display());
+    run(Command::new("go").args(["install", GO_CLIENT]).env("GOBIN", bin))?;
+    fs::write(&done, GO_CLIENT).map_err(|e| format!("writing {}: {e}", done.display()))
+}
+
+fn go_minor(version: &str) -> Option<u32> {
+    version.strip_prefix("go1.")?.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+fn install(line: &str) -> Result<(), String> {
+    let _quiet = NoServices::new()?;
+    run(Command::new("apt-get").args(["update", "-qq"]))?;
+    let mut apt = Command::new("apt-get");
+    apt.args(["install", "-y", "-qq", "--no-install-recommends"]).args(line.split(' '));
+    run(apt.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1"))
+}
+
+/// While it lives, Debian's `policy-rc.d` says that no service may be started. One that is there already stays.
+struct NoServices(bool);
+
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+impl NoServices {
+    fn new() -> Result<NoServices, String> {
+        let ours = !Path::new(POLICY).exists();
+        if ours {
+            let written = fs::write(POLICY, "#!/bin/sh\nexit 101\n");
+            let set = written.and_then(|()| fs::set_permissions(POLICY, fs::Permissions::from_mode(0o755)));
+            set.map_err(|e| format!("writing {POLICY}: {e}"))?;
+        }
+        Ok(NoServices(ours))
+    }
+}
+
+impl Drop for NoServices {
+    fn drop(&mut self) {
+        if self.0
+            && let Err(e) = fs::remove_file(POLICY)
+        {
+            eprintln!("remove {POLICY} by hand, or no package will start its service: {e}");
+        }
+    }
+}
+
+fn agreed() -> bool {
+    if !std::io::stdin().is_terminal() {
+        return false;
+    }
+    print!("install them now? [Y/n] ");
+    let mut answer = String::new();
+    let asked = std::io::stdout().flush().and_then(|()| std::io::stdin().read_line(&mut answer));
+    asked.is_ok_and(|n| n > 0) && matches!(answer.trim(), "" | "y" | "Y" | "yes")
+}
+
+fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // A user's PATH often lacks the last two, where `ip` and `nft` are.
+    let system = ["/usr/sbin", "/sbin"].map(Into::into);
+    std::env::split_paths(&path).chain(system).any(|dir| dir.join(program).exists())
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let status = command.status().map_err(|e| format!("{command:?}: {e}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{command:?}: {status}")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn go_versions_are_read() {
+        assert_eq!(go_minor("go1.26.8"), Some(26));
+        assert_eq!(go_minor("go1.19"), Some(19));
+        assert_eq!(go_minor("go1.27rc1"), Some(27));
+        assert_eq!(go_minor(""), None);
+    }
+
+    #[test]
+    fn programs_are_found_where_root_has_them() {
+        assert!(on_path("sh"));
+        assert!(!on_path("no-such-program"));
+    }
+}

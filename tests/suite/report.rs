@@ -1,0 +1,121 @@
+//! What is printed: the table of groups, and the closing line.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::groups::Group;
+use crate::needs::Need;
+
+/// What a group did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) name: String,
+    pub(crate) time: Duration,
+    pub(crate) passed: u64,
+    pub(crate) failed: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    rows: Vec<Row>,
+    complaints: Vec<String>,
+}
+
+impl Report {
+    pub(crate) fn new() -> Report {
+        Report::default()
+    }
+
+    /// A group that ran. One in which nothing was tested has failed: else a lost test would look like a good one.
+    pub(crate) fn add(&mut self, mut row: Row) {
+        if row.passed + row.failed == 0 {
+            row.failed = 1;
+            self.complaints.push(format!("{}: no test ran", row.name));
+        }
+        self.rows.push(row);
+    }
+
+    /// A failure outside of any step.
+    pub(crate) fn failed(&mut self, name: &str, why: &str) {
+        eprintln!("FAILED {name}: {why}");
+        self.complaints.push(format!("{name}: {why}"));
+        match self.rows.iter_mut().find(|r| r.name == name) {
+            Some(row) => row.failed += 1,
+            None => self.rows.push(Row { name: name.to_owned(), failed: 1, ..Row::default() }),
+        }
+    }
+
+    /// Prints the table and the closing line.
+    pub(crate) fn close(&self) -> ExitCode {
+        print!("{}", self.text());
+        if self.sum(|r| r.failed) == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("\n{:<12} {:>8} {:>8} {:>8}\n", "group", "seconds", "passed", "failed");
+        for r in &self.rows {
+            text += &format!("{:<12} {:>8.1} {:>8} {:>8}\n", r.name, r.time.as_secs_f64(), r.passed, r.failed);
+        }
+        for complaint in &self.complaints {
+            text += &format!("{complaint}\n");
+        }
+        text + &format!("\n{} passed, {} failed\n", self.sum(|r| r.passed), self.sum(|r| r.failed))
+    }
+
+    fn sum(&self, of: impl Fn(&Row) -> u64) -> u64 {
+        self.rows.iter().map(of).sum()
+    }
+}
+
+/// The groups and what they need.
+pub(crate) fn list(groups: &[Group]) {
+    for group in groups {
+        println!("{:<10} {}", group.name, group.about);
+        let needs: Vec<_> = group.needs.iter().map(need).collect();
+        if !needs.is_empty() {
+            println!("{:<10} needs {}", "", needs.join(", "));
+        }
+    }
+}
+
+fn need(need: &Need) -> String {
+    match need {
+        Need::Debian { package, .. } => (*package).to_owned(),
+        Need::PythonGrpc => "python3-venv (grpcio is installed under target/)".to_owned(),
+        Need::GoInterop => "go (grpc-go's interop client is installed under target/)".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(name: &str, passed: u64, failed: u64) -> Row {
+        Row { name: name.to_owned(), passed, failed, ..Row::default() }
+    }
+
+    #[test]
+    fn the_last_line_sums_up() {
+        let mut report = Report::new();
+        report.add(row("house", 3, 0));
+        report.add(row("spine", 40, 2));
+        assert!(report.text().ends_with("\n43 passed, 2 failed\n"), "{}", report.text());
+    }
+
+    #[test]
+    fn a_group_without_a_test_has_failed() {
+        let mut report = Report::new();
+        report.add(row("empty", 0, 0));
+        assert!(report.text().contains("empty: no test ran"));
+        assert!(report.text().ends_with("\n0 passed, 1 failed\n"));
+    }
+
+    #[test]
+    fn a_failure_outside_a_step_counts_in_its_group() {
+        let mut report = Report::new();
+        report.add(row("house", 3, 0));
+        report.failed("house", "strays");
+        report.failed("build", "no");
+        assert!(report.text().ends_with("\n3 passed, 2 failed\n"), "{}", report.text());
+    }
+}

@@ -1,0 +1,226 @@
+//! Runs the steps of a group: output goes to a file, a failing step shows its end, and nothing outlives its step.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use testbed::tree;
+use testbed::wait::poll;
+
+use crate::args::Args;
+use crate::build::{EVERYTHING, Executable, cargo};
+use crate::groups::{Group, Kind, Step};
+use crate::reap;
+use crate::report::Row;
+
+/// How long one executable or check may take. The longest builds of a fresh clone stay far below.
+const PATIENCE: Duration = Duration::from_secs(20 * 60);
+/// How many lines of a failing step are shown.
+const SHOWN: usize = 200;
+
+pub(crate) fn group(group: &Group, args: &Args, built: &[Executable]) -> Row {
+    println!("\n{}: {}", group.name, group.about);
+    let start = Instant::now();
+    let mut row = Row { name: group.name.to_owned(), ..Row::default() };
+    for step in group.steps.iter().filter(|s| args.runs(s.when)) {
+        for (what, outcome) in outcomes(group, step, args, built) {
+            outcome.print(&what);
+            row.passed += outcome.passed;
+            row.failed += outcome.failed;
+        }
+    }
+    row.time = start.elapsed();
+    row
+}
+
+/// What one executable or check did.
+struct Outcome {
+    passed: u64,
+    failed: u64,
+    time: Duration,
+    /// What to show if it failed.
+    said: String,
+}
+
+fn outcomes(group: &Group, step: &Step, args: &Args, built: &[Executable]) -> Vec<(String, Outcome)> {
+    let named = |what: &str, outcome| (what.to_owned(), outcome);
+    match step.kind {
+        Kind::Check(check) => vec![named(step.what, own(check))],
+        Kind::Cargo(words, env) => {
+            let mut command = cargo();
+            command.args(words).envs(env.iter().copied());
+            vec![named(step.what, one_check(execute(group, step.what, command, args)))]
+        }
+        Kind::Docs => {
+            let mut command = cargo();
+            command.args(["test", "--doc"]).args(EVERYTHING);
+            vec![named(step.what, tests(execute(group, step.what, command, args)))]
+        }
+        Kind::Package(_) | Kind::Target(..) => {
+            let meant: Vec<_> = built.iter().filter(|e| step.kind.means(e)).collect();
+            if meant.is_empty() {
+                return vec![named(step.what, Outcome::failure("no such test was built".to_owned()))];
+            }
+            let run = |e: &Executable| {
+                let what = if meant.len() == 1 { step.what.to_owned() } else { format!("{}: {}", step.what, e.target) };
+                let command = as_under_cargo(e);
+                let outcome = tests(execute(group, &what, command, args));
+                (what, outcome)
+            };
+            meant.iter().map(|e| run(e)).collect()
+        }
+    }
+}
+
+struct Ended {
+    status: Result<ExitStatus, String>,
+    text: String,
+    time: Duration,
+    left: Vec<String>,
+}
+
+fn execute(group: &Group, what: &str, mut command: Command, args: &Args) -> Ended {
+    let start = Instant::now();
+    if args.long {
+        command.env(testbed::seed::LONG, "1");
+    }
+    let log = log(group, what);
+    let status = started(&mut command, &log).and_then(|mut child| {
+        let ended = poll(PATIENCE, || child.try_wait().transpose());
+        match ended {
+            Some(status) => status.map_err(|e| format!("waiting for it: {e}")),
+            None => {
+                reap::end_descendants();
+                Err(format!("ended after {} minutes", PATIENCE.as_secs() / 60))
+            }
+        }
+    });
+    let text = fs::read(&log).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();
+    Ended { status, text, time: start.elapsed(), left: reap::left_behind() }
+}
+
+fn started(command: &mut Command, log: &PathBuf) -> Result<std::process::Child, String> {
+    let file = File::create(log).map_err(|e| format!("writing {}: {e}", log.display()))?;
+    let both = file.try_clone().map_err(|e| format!("writing {}: {e}", log.display()))?;
+    let child = command.stdin(Stdio::null()).stdout(file).stderr(both).spawn();
+    child.map_err(|e| format!("starting {command:?}: {e}"))
+}
+
+fn log(group: &Group, what: &str) -> PathBuf {
+    let folder = tree::target().join("suite");
+    // If it cannot be made, neither can the file in it, and that is reported.
+    let _ = fs::create_dir_all(&folder);
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    folder.join(format!("{}-{}.log", group.name, what.chars().map(plain).collect::<String>()))
+}
+
+/// What cargo sets for a test: some tests read it at run time, and a macro crate's tests link to the compiler's own
+/// libraries.
+fn as_under_cargo(executable: &Executable) -> Command {
+    let mut command = Command::new(&executable.path);
+    command.current_dir(&executable.folder);
+    command.env("CARGO_MANIFEST_DIR", &executable.folder).env("CARGO_PKG_NAME", &executable.package);
+    if std::env::var_os("CARGO").is_none() {
+        command.env("CARGO", "cargo");
+    }
+    let sysroot = Command::new("rustc").args(["--print", "sysroot"]).current_dir(tree::root()).output();
+    if let Ok(output) = sysroot {
+        let lib = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()).join("lib");
+        command.env("LD_LIBRARY_PATH", lib);
+    }
+    command
+}
+
+fn own(check: fn() -> Result<(), String>) -> Outcome {
+    let start = Instant::now();
+    let done = check();
+    let time = start.elapsed();
+    match done {
+        Ok(()) => Outcome { passed: 1, failed: 0, time, said: String::new() },
+        Err(said) => Outcome { time, ..Outcome::failure(said) },
+    }
+}
+
+fn one_check(ended: Ended) -> Outcome {
+    let good = matches!(&ended.status, Ok(s) if s.success());
+    let (passed, failed) = if good { (1, 0) } else { (0, 1) };
+    Outcome::of(ended, passed, failed)
+}
+
+fn tests(ended: Ended) -> Outcome {
+    let (passed, failed) = counted(&ended.text);
+    // It may also have died before it could say so.
+    let silent = !matches!(&ended.status, Ok(s) if s.success()) && failed == 0;
+    Outcome::of(ended, passed, failed + u64::from(silent))
+}
+
+/// Sums up the lines `test result: ok. 3 passed; 0 failed; …`.
+fn counted(text: &str) -> (u64, u64) {
+    let number = |line: &str, what: &str| -> u64 {
+        let before = line.split(what).next().unwrap_or("").trim_end();
+        before.rsplit(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0)
+    };
+    let results = text.lines().filter(|l| l.starts_with("test result: "));
+    results.fold((0, 0), |(p, f), l| (p + number(l, "passed;"), f + number(l, "failed;")))
+}
+
+impl Outcome {
+    fn failure(said: String) -> Outcome {
+        Outcome { passed: 0, failed: 1, time: Duration::ZERO, said }
+    }
+
+    /// What was left behind is one more failure.
+    fn of(ended: Ended, passed: u64, mut failed: u64) -> Outcome {
+        let mut said = ended.text;
+        match ended.status {
+            Ok(status) if !status.success() => said.push_str(&format!("\n{status}")),
+            Ok(_) => {}
+            Err(e) => said.push_str(&format!("\n{e}")),
+        }
+        if !ended.left.is_empty() {
+            failed += 1;
+            said.push_str(&format!("\nleft behind: {}", ended.left.join("; ")));
+        }
+        Outcome { passed, failed, time: ended.time, said }
+    }
+
+    fn print(&self, what: &str) {
+        let word = if self.failed == 0 { "ok" } else { "FAILED" };
+        let seconds = self.time.as_secs_f64();
+        println!("  {word:<6} {what:<44} {:>5} passed {:>3} failed {seconds:>7.1} s", self.passed, self.failed);
+        if self.failed > 0 {
+            let lines: Vec<&str> = self.said.lines().collect();
+            let from = lines.len().saturating_sub(SHOWN);
+            lines[from..].iter().for_each(|line| println!("    | {line}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_summed() {
+        let text = "running 2 tests\ntest result: ok. 30 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out\n\
+                    test result: FAILED. 2 passed; 3 failed; 0 ignored; 0 measured\ntest result: nonsense\n";
+        assert_eq!(counted(text), (32, 3));
+    }
+
+    #[test]
+    fn a_death_without_a_word_is_a_failure() {
+        let status = Command::new("false").status().map_err(|e| e.to_string());
+        let ended = Ended { status, text: String::new(), time: Duration::ZERO, left: Vec::new() };
+        assert_eq!(tests(ended).failed, 1);
+    }
+
+    #[test]
+    fn what_is_left_behind_is_a_failure() {
+        let status = Command::new("true").status().map_err(|e| e.to_string());
+        let left = vec!["sleep 600".to_owned()];
+        let outcome = one_check(Ended { status, text: String::new(), time: Duration::ZERO, left });
+        assert_eq!((outcome.passed, outcome.failed), (1, 1));
+        assert!(outcome.said.contains("left behind: sleep 600"));
+    }
+}
