@@ -4,10 +4,12 @@
 extern crate self as mainstay;
 
 pub mod call;
+pub mod client;
 pub mod message;
 pub mod mock;
 pub mod schema;
-mod transport;
+pub mod server;
+pub mod transport;
 
 #[doc(hidden)]
 #[path = "door.rs"]

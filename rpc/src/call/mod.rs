@@ -23,6 +23,7 @@ pub use method::{Kind, Method, MethodDef, ServiceDef};
 pub use options::{CallOptions, timeout};
 pub use reason::{Fault, Reason};
 pub use status::Status;
+pub(crate) use streaming::decode;
 pub use streaming::{Sender, Streaming};
 
 /// A boxed future, as layers and dyn-compatible traits return it.

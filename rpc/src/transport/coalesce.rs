@@ -29,18 +29,31 @@ pub(crate) struct Burst(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     round: AtomicU32,
+    hurry: AtomicBool,
     blocked: AtomicBool,
+    heard: AtomicBool,
 }
 
 impl Burst {
     /// A poll of the connection begins.
     pub(crate) fn begin(&self) {
         self.0.round.fetch_add(1, Relaxed);
+        self.0.hurry.store(false, Relaxed);
+    }
+
+    /// Nobody else has anything to add in this round: the next flush writes.
+    pub(crate) fn hurry(&self) {
+        self.0.hurry.store(true, Relaxed);
     }
 
     /// The peer does not take what was written: the socket is full.
     pub(crate) fn blocked(&self) -> bool {
         self.0.blocked.load(Relaxed)
+    }
+
+    /// Whether anything came from the peer since this was asked last.
+    pub(crate) fn take_heard(&self) -> bool {
+        self.0.heard.swap(false, Relaxed)
     }
 }
 
@@ -73,23 +86,24 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Coalesce<T> {
                 self.settle();
                 return Poll::Ready(Ok(0));
             }
-            let mut slices = Vec::with_capacity(more.len() + 1);
-            if pending > 0 {
-                slices.push(IoSlice::new(&self.kept[self.written..]));
-            }
-            slices.extend(more.iter().map(|slice| IoSlice::new(slice)));
-            let result = Pin::new(&mut self.io).poll_write_vectored(cx, &slices);
+            let result = if more.is_empty() {
+                Pin::new(&mut self.io).poll_write(cx, &self.kept[self.written..])
+            } else {
+                let kept = std::iter::once(&self.kept[self.written..]).filter(|kept| !kept.is_empty());
+                let slices: Vec<_> = kept.chain(more.iter().map(|slice| &**slice)).map(IoSlice::new).collect();
+                Pin::new(&mut self.io).poll_write_vectored(cx, &slices)
+            };
             self.burst.0.blocked.store(result.is_pending(), Relaxed);
             let n = ready!(result)?;
             if n == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.written += n.min(pending);
-            if n > pending || self.pending() == 0 && !more.is_empty() && n == pending {
+            if self.pending() == 0 {
                 self.settle();
-                if n > pending {
-                    return Poll::Ready(Ok(n - pending));
-                }
+            }
+            if n > pending {
+                return Poll::Ready(Ok(n - pending));
             }
         }
     }
@@ -136,6 +150,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Coalesce<T> {
         }
         let round = this.burst.0.round.load(Relaxed);
         match this.asked {
+            _ if this.burst.0.hurry.load(Relaxed) => {
+                ready!(this.write_out(cx, &[]))?;
+                Pin::new(&mut this.io).poll_flush(cx)
+            }
             None => {
                 this.asked = Some(round);
                 cx.waker().wake_by_ref();
@@ -160,7 +178,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Coalesce<T> {
 
 impl<T: AsyncRead + Unpin> AsyncRead for Coalesce<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let result = Pin::new(&mut self.io).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.burst.0.heard.store(true, Relaxed);
+        }
+        result
     }
 }
 
@@ -245,7 +268,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_lost_or_doubled_when_the_socket_takes_little() {
-        for room in [1, 3, 4, 5, 1000] {
+        for room in [997, 4096, CAPACITY, CAPACITY + 4] {
             let (mut io, _) = recorder(room);
             let large = vec![7; CAPACITY];
             io.write_all(b"head").await.unwrap();

@@ -1,0 +1,68 @@
+//! Anything that turns an invocation into a reply, with its type put away.
+//!
+//! A stub should not carry the type of the stack below it. Every service of mainstay is always ready and cheap to
+//! clone, so one shared pointer is enough: a call clones the service inside and nothing is locked.
+
+use crate::call::{BoxFuture, Invocation, Reply, Status};
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tower_service::Service;
+
+/// A cheap handle to a service of invocations: a client stack, a server in the same process, a mock.
+#[derive(Clone)]
+pub struct Channel(Arc<dyn Invoke>);
+
+trait Invoke: Send + Sync {
+    fn invoke(&self, call: Invocation) -> BoxFuture<'static, Result<Reply, Status>>;
+}
+
+impl<S> Invoke for S
+where
+    S: Service<Invocation, Response = Reply, Error = Status, Future: Send + 'static> + Clone + Send + Sync,
+{
+    fn invoke(&self, call: Invocation) -> BoxFuture<'static, Result<Reply, Status>> {
+        Box::pin(self.clone().call(call))
+    }
+}
+
+impl Channel {
+    /// Puts the type of a service away. The service must be ready whenever it is called.
+    pub fn new<S>(service: S) -> Self
+    where
+        S: Service<Invocation, Response = Reply, Error = Status, Future: Send + 'static>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+    {
+        Self(Arc::new(service))
+    }
+
+    /// Makes a call. Dropping the future cancels it.
+    pub fn invoke(&self, call: Invocation) -> BoxFuture<'static, Result<Reply, Status>> {
+        self.0.invoke(call)
+    }
+}
+
+impl Service<Invocation> for Channel {
+    type Response = Reply;
+    type Error = Status;
+    type Future = BoxFuture<'static, Result<Reply, Status>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, call: Invocation) -> Self::Future {
+        self.invoke(call)
+    }
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Channel")
+    }
+}

@@ -1,0 +1,136 @@
+//! Path → handler: the foot of the server stack.
+//!
+//! A service may be served in several versions and groups on one port. The rule is Dubbo's with its surprise taken
+//! out: the exact group and version; else, when the request names no version, the only or first one that is served
+//! under its group; else UNIMPLEMENTED. Built once, never changed: readers take no lock.
+
+use super::{
+    inline::Inline,
+    routes::{Handler, Routes, Serve},
+};
+use crate::call::{BoxFuture, Cx, Invocation, Method, Reason, Reply, ServiceDef, Status};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tonic::Code;
+use tower_service::Service;
+
+/// The services of a server, by path.
+#[derive(Clone, Default)]
+pub(crate) struct Dispatch(Arc<Table>);
+
+#[derive(Default)]
+struct Table {
+    paths: HashMap<String, Vec<Arc<Route>>>,
+    services: Vec<&'static ServiceDef>,
+}
+
+/// One method that is served.
+pub(crate) struct Route {
+    definition: &'static ServiceDef,
+    pub(crate) method: Method,
+    handler: Arc<dyn Handler>,
+    /// Whether its handlers are short enough to run in the connection's task.
+    pub(crate) inline: Inline,
+}
+
+impl Dispatch {
+    /// The table of some services.
+    pub(crate) fn new<'a>(services: impl IntoIterator<Item = &'a dyn Serve>) -> Self {
+        let mut table = Table::default();
+        for serve in services {
+            table.add(Routes::of(serve));
+        }
+        Self(Arc::new(table))
+    }
+
+    /// What is served, in the order it was added.
+    pub(crate) fn services(&self) -> &[&'static ServiceDef] {
+        &self.0.services
+    }
+
+    /// The route that a request means.
+    ///
+    /// # Errors
+    /// UNIMPLEMENTED, saying whether it is the service, the version or the method that is not here.
+    pub(crate) fn find(&self, path: &str, version: Option<&str>, group: Option<&str>) -> Result<&Arc<Route>, Status> {
+        // An empty value says nothing: peers send one for what they were not told.
+        let (version, group) = (version.filter(|v| !v.is_empty()), group.filter(|g| !g.is_empty()));
+        let Some(entries) = self.0.paths.get(path) else { return Err(self.unknown(path)) };
+        let exact = entries.iter().find(|e| e.definition.version == version && e.definition.group == group);
+        let fallback = || {
+            let any_version = version.is_none();
+            let any_group = group.is_none();
+            entries.iter().find(|e| any_version && (any_group || e.definition.group == group))
+        };
+        exact.or_else(fallback).ok_or_else(|| not_in(version, group, entries))
+    }
+
+    fn unknown(&self, path: &str) -> Status {
+        let (service, method) = path.trim_start_matches('/').rsplit_once('/').unwrap_or((path, ""));
+        if self.0.services.iter().any(|known| known.full_name == service) {
+            let message = format!("{service} has no method {method}");
+            return Status::because(Reason::UnknownMethod, Code::Unimplemented, message);
+        }
+        Status::because(Reason::UnknownService, Code::Unimplemented, format!("{service} is not served here"))
+    }
+}
+
+fn not_in(version: Option<&str>, group: Option<&str>, entries: &[Arc<Route>]) -> Status {
+    let name = |v: Option<&str>, g: Option<&str>| format!("version {}, group {}", v.unwrap_or("-"), g.unwrap_or("-"));
+    let here: BTreeSet<_> = entries.iter().map(|e| name(e.definition.version, e.definition.group)).collect();
+    let here = here.into_iter().collect::<Vec<_>>().join("; ");
+    let service = entries.first().map_or("", |e| e.definition.full_name);
+    let message = format!("{service} is not served in {}; here it is in {here}", name(version, group));
+    Status::because(Reason::UnknownVersion, Code::Unimplemented, message)
+}
+
+impl Table {
+    fn add(&mut self, routes: Routes) {
+        let definition = routes.definition;
+        self.services.push(definition);
+        for (index, handler) in routes.handlers {
+            let method = &routes.methods[index];
+            let route = Arc::new(Route { definition, method: method.clone(), handler, inline: Inline::default() });
+            for name in std::iter::once(&definition.methods[index].name).chain(definition.methods[index].aliases) {
+                self.paths.entry(format!("/{}/{name}", definition.full_name)).or_default().push(route.clone());
+            }
+        }
+    }
+}
+
+impl Service<Invocation> for Dispatch {
+    type Response = Reply;
+    type Error = Status;
+    type Future = BoxFuture<'static, Result<Reply, Status>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut call: Invocation) -> Self::Future {
+        let found = self.find(call.method.path().as_str(), call.version.as_deref(), call.group.as_deref());
+        match found.map(|route| route.handler.clone()) {
+            Ok(handler) => {
+                let cx = Cx::of(&mut call);
+                handler.call(cx, call.payload)
+            }
+            Err(status) => Box::pin(std::future::ready(Err(status))),
+        }
+    }
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.method.fmt(f)
+    }
+}
+
+impl fmt::Debug for Dispatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.services.iter().map(|service| service.full_name)).finish()
+    }
+}

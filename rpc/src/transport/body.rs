@@ -1,0 +1,264 @@
+//! Messages to and from one HTTP/2 stream, with its flow control.
+
+use super::{
+    budget::{Charged, SendBudget},
+    deframe::{DeframeError, Deframer},
+    grpc, gzip,
+};
+use crate::call::{Frame, FrameStream, Frames, Reason, Status};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use h2::{RecvStream, SendStream};
+use http::HeaderMap;
+use std::{
+    future::poll_fn,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+use tonic::{Code, metadata::MetadataMap};
+
+/// Bodies up to this go out in one piece without asking for room; larger ones take what flow control gives.
+const SMALL: usize = 16 * 1024;
+
+/// Which side reads: it decides whose fault a bad message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Client,
+    Server,
+}
+
+/// Reads messages from a stream.
+pub(crate) struct Incoming {
+    recv: RecvStream,
+    deframer: Deframer,
+    side: Side,
+    ended: bool,
+    trailers: MetadataMap,
+}
+
+impl Incoming {
+    pub(crate) fn new(recv: RecvStream, side: Side, max_message: usize, gzip: bool) -> Self {
+        Self { recv, deframer: Deframer::new(max_message, gzip), side, ended: false, trailers: MetadataMap::new() }
+    }
+
+    /// The next message; `None` after the last, and then on a client only if the status was good.
+    pub(crate) fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Status>>> {
+        loop {
+            if self.ended {
+                return Poll::Ready(None);
+            }
+            match self.deframer.next() {
+                Ok(Some(frame)) => return Poll::Ready(Some(Ok(frame))),
+                Ok(None) => {}
+                Err(error) => return self.fail(self.bad(error)),
+            }
+            match ready!(self.recv.poll_data(cx)) {
+                Some(Ok(chunk)) => {
+                    // Room for as much again. It fails only when the stream has ended, which the next poll says.
+                    let _ = self.recv.flow_control().release_capacity(chunk.len());
+                    self.deframer.push(chunk);
+                }
+                Some(Err(error)) => return self.fail(grpc::status_of_h2(&error)),
+                None => return self.poll_end(cx),
+            }
+        }
+    }
+
+    /// The only message of a stream.
+    pub(crate) async fn only(&mut self) -> Result<Frame, Status> {
+        let missing = |side| {
+            let (reason, code) = match side {
+                Side::Client => (Reason::BadResponse, Code::Internal),
+                Side::Server => (Reason::BadRequest, Code::Internal),
+            };
+            move |what: &'static str| Status::because(reason, code, what)
+        };
+        let wrong = missing(self.side);
+        let first = poll_fn(|cx| self.poll_message(cx)).await;
+        let frame = first.ok_or_else(|| wrong("the stream ended without a message"))??;
+        match poll_fn(|cx| self.poll_message(cx)).await {
+            None => Ok(frame),
+            Some(Err(status)) => Err(status),
+            Some(Ok(_)) => Err(wrong("more than one message came")),
+        }
+    }
+
+    /// What came after the last message.
+    pub(crate) fn take_trailers(&mut self) -> MetadataMap {
+        std::mem::take(&mut self.trailers)
+    }
+
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Status>>> {
+        if let Err(error) = self.deframer.finish() {
+            return self.fail(self.bad(error));
+        }
+        if self.side == Side::Server {
+            self.ended = true;
+            return Poll::Ready(None);
+        }
+        let trailers = match ready!(self.recv.poll_trailers(cx)) {
+            Ok(trailers) => trailers.unwrap_or_default(),
+            Err(error) => return self.fail(grpc::status_of_h2(&error)),
+        };
+        match grpc::read_status(trailers) {
+            Some(Ok(trailers)) => {
+                self.trailers = trailers;
+                self.ended = true;
+                Poll::Ready(None)
+            }
+            Some(Err(status)) => self.fail(status),
+            None => self.fail(Status::because(Reason::BadResponse, Code::Unknown, "the peer sent no gRPC status")),
+        }
+    }
+
+    fn fail(&mut self, status: Status) -> Poll<Option<Result<Frame, Status>>> {
+        self.ended = true;
+        Poll::Ready(Some(Err(status)))
+    }
+
+    fn bad(&self, error: DeframeError) -> Status {
+        let (reason, code) = match (&error, self.side) {
+            (DeframeError::TooLarge { .. }, _) => (Reason::MessageTooLarge, Code::ResourceExhausted),
+            (DeframeError::NoEncoding, Side::Server) => (Reason::UnknownEncoding, Code::Internal),
+            (_, Side::Server) => (Reason::BadRequest, Code::Internal),
+            (_, Side::Client) => (Reason::BadResponse, Code::Internal),
+        };
+        Status::because(reason, code, error.to_string())
+    }
+}
+
+impl Frames for Incoming {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Status>>> {
+        self.get_mut().poll_message(cx)
+    }
+
+    fn take_trailers(self: Pin<&mut Self>) -> MetadataMap {
+        self.get_mut().take_trailers()
+    }
+}
+
+/// Writes messages to a stream.
+pub(crate) struct Outgoing {
+    send: SendStream<Charged>,
+    budget: SendBudget,
+    gzip: bool,
+}
+
+/// Why nothing more can be written: the peer is gone or does not want more. Whoever reads knows the reason.
+#[derive(Debug)]
+pub(crate) struct Stopped;
+
+impl From<h2::Error> for Stopped {
+    fn from(_: h2::Error) -> Self {
+        Self
+    }
+}
+
+impl Outgoing {
+    pub(crate) fn new(send: SendStream<Charged>, budget: SendBudget, gzip: bool) -> Self {
+        Self { send, budget, gzip }
+    }
+
+    fn wire(&self, frame: &Frame) -> Bytes {
+        if self.gzip && frame.len() >= gzip::WORTH_IT { gzip::compress(frame) } else { frame.framed().clone() }
+    }
+
+    /// Writes a message that is small enough to go at once; gives a larger one back as bytes.
+    pub(crate) fn send_small(&mut self, frame: &Frame, end: bool) -> Result<Option<Bytes>, Stopped> {
+        let bytes = self.wire(frame);
+        if bytes.len() > SMALL {
+            return Ok(Some(bytes));
+        }
+        self.send.send_data(self.budget.charge(bytes), end)?;
+        Ok(None)
+    }
+
+    /// Writes bytes as flow control lets them go.
+    pub(crate) async fn send_large(&mut self, mut bytes: Bytes, end: bool) -> Result<(), Stopped> {
+        while !bytes.is_empty() {
+            self.send.reserve_capacity(bytes.len());
+            let room = match self.send.capacity() {
+                0 => poll_fn(|cx| self.poll_room(cx)).await?,
+                room => room,
+            };
+            let piece = bytes.split_to(room.min(bytes.len()));
+            let last = end && bytes.is_empty();
+            self.send.send_data(self.budget.charge(piece), last)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a message, waiting for room.
+    pub(crate) async fn send(&mut self, frame: &Frame, end: bool) -> Result<(), Stopped> {
+        match self.send_small(frame, end)? {
+            Some(bytes) => self.send_large(bytes, end).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the messages of a stream until it ends; says how it ended. A panic while one is made is such an end too.
+    pub(crate) async fn send_all(&mut self, frames: &mut FrameStream) -> Result<Result<(), Status>, Stopped> {
+        /// Messages that may go before others get their turn: a stream that is always ready would hold the worker.
+        const TURN: u32 = 64;
+        let mut turn = 0;
+        loop {
+            let next = poll_fn(|cx| {
+                if let Poll::Ready(next) = frames.as_mut().poll_frame(cx) {
+                    return Poll::Ready(Ok(next));
+                }
+                self.send.poll_reset(cx).map(|_| Err(Stopped))
+            });
+            let frame = match AssertUnwindSafe(next).catch_unwind().await {
+                Ok(next) => match next? {
+                    Some(Ok(frame)) => frame,
+                    Some(Err(status)) => return Ok(Err(status)),
+                    None => return Ok(Ok(())),
+                },
+                Err(_) => return Ok(Err(panicked())),
+            };
+            let bytes = self.wire(&frame);
+            self.send_large(bytes, false).await?;
+            turn += 1;
+            if turn == TURN {
+                turn = 0;
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// Ends the stream with trailers.
+    pub(crate) fn finish(&mut self, trailers: HeaderMap) -> Result<(), Stopped> {
+        Ok(self.send.send_trailers(trailers)?)
+    }
+
+    /// Ends the stream without trailers.
+    pub(crate) fn close(&mut self) -> Result<(), Stopped> {
+        Ok(self.send.send_data(Charged::default(), true)?)
+    }
+
+    /// Ready when the peer wants no more.
+    pub(crate) fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.send.poll_reset(cx).map(|_| ())
+    }
+
+    /// Ends the stream as cancelled.
+    pub(crate) fn reset(&mut self) {
+        self.send.send_reset(h2::Reason::CANCEL);
+    }
+
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Stopped>> {
+        loop {
+            match ready!(self.send.poll_capacity(cx)) {
+                Some(Ok(0)) => {}
+                Some(Ok(room)) => return Poll::Ready(Ok(room)),
+                Some(Err(_)) | None => return Poll::Ready(Err(Stopped)),
+            }
+        }
+    }
+}
+
+/// The status of a call whose handler panicked. What it said went to the panic hook, not to the caller.
+pub(crate) fn panicked() -> Status {
+    Status::because(Reason::HandlerPanic, Code::Internal, "the handler panicked")
+}

@@ -1,0 +1,270 @@
+//! One call on a server's connection: from HEADERS to trailers.
+
+use super::{
+    body::{Incoming, Outgoing, Side, panicked},
+    budget::Charged,
+    grpc::{self, APPLICATION_GRPC, GRPC_ACCEPT_ENCODING, GRPC_ENCODING, GRPC_TIMEOUT, SERVICE_GROUP, SERVICE_VERSION},
+    server::{Link, ServerService},
+};
+use crate::{
+    call::{BoxFuture, Invocation, Method, Payload, Reason, Reply, Status},
+    server::{Counted, Inline, Route, takes_one},
+};
+use futures_util::FutureExt;
+use h2::{RecvStream, server::SendResponse};
+use http::{
+    HeaderMap, HeaderValue, Request, Response, StatusCode,
+    header::{CONTENT_TYPE, HeaderName},
+};
+use std::{
+    future::poll_fn,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tokio::time::{Instant, timeout_at};
+use tonic::{Code, metadata::MetadataMap};
+
+/// What became of a request at its head.
+pub(crate) enum Started {
+    /// To be polled inside the connection's task.
+    Inline(Exchange),
+    /// To be run in a task of its own.
+    Task(Exchange),
+    /// Refused, and the answer is queued.
+    Answered,
+}
+
+/// A call that is being answered.
+pub(crate) struct Exchange {
+    future: BoxFuture<'static, ()>,
+    route: Arc<Route>,
+    began: Instant,
+    _call: Counted,
+    task: Option<Counted>,
+    tasks: crate::server::Tally,
+}
+
+impl Exchange {
+    /// Reads a request's head, and begins to answer.
+    pub(crate) fn start<S: ServerService>(
+        link: &Arc<Link<S>>,
+        request: Request<RecvStream>,
+        mut respond: SendResponse<Charged>,
+        now: Instant,
+    ) -> Started {
+        let (head, recv) = request.into_parts();
+        let head = match Head::read(link, head, now) {
+            Ok(head) => head,
+            Err(response) => {
+                // A caller that is gone misses nothing.
+                let _ = respond.send_response(*response, true);
+                return Started::Answered;
+            }
+        };
+        let route = head.route.clone();
+        let inline = !route.method.spawn() && route.inline.admits(micros(link.shared.began, now));
+        let exchange = Self {
+            future: Box::pin(answer(link.clone(), head, recv, respond)),
+            route,
+            began: link.shared.began,
+            _call: link.shared.calls.enter(),
+            task: None,
+            tasks: link.tasks.clone(),
+        };
+        if inline { Started::Inline(exchange) } else { Started::Task(exchange) }
+    }
+
+    /// Polls, and notes how long that took; `now` is the time before and after.
+    pub(crate) fn poll_timed(&mut self, cx: &mut Context<'_>, now: &mut Instant) -> Poll<()> {
+        let poll = self.future.as_mut().poll(cx);
+        let after = Instant::now();
+        self.route.inline.took((after - *now).as_micros() as u64, micros(self.began, after));
+        *now = after;
+        poll
+    }
+
+    /// Goes on in a task of its own.
+    pub(crate) fn spawn(mut self) {
+        self.task = Some(self.tasks.enter());
+        tokio::spawn(async move { poll_fn(|cx| self.poll_timed(cx, &mut Instant::now())).await });
+    }
+}
+
+fn micros(began: Instant, now: Instant) -> u64 {
+    (now - began).as_micros() as u64
+}
+
+/// What the head of a request says.
+struct Head {
+    route: Arc<Route>,
+    metadata: HeaderMap,
+    deadline: Option<Instant>,
+    version: Option<Arc<str>>,
+    group: Option<Arc<str>>,
+    gzip_in: bool,
+    gzip_out: bool,
+}
+
+impl Head {
+    /// Understands a head, or says what to answer.
+    fn read<S: ServerService>(
+        link: &Link<S>,
+        head: http::request::Parts,
+        now: Instant,
+    ) -> Result<Self, Box<Response<()>>> {
+        let headers = head.headers;
+        if head.method != http::Method::POST || !is_grpc(&headers) {
+            return Err(Box::new(unsupported()));
+        }
+        let refuse = |status| Box::new(refusal(status));
+        let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        let (version, group) = (text(SERVICE_VERSION), text(SERVICE_GROUP));
+        let route = link.shared.dispatch.find(head.uri.path(), version, group).map_err(refuse)?.clone();
+        let gzip_in = match headers.get(GRPC_ENCODING).map(HeaderValue::as_bytes) {
+            None | Some(b"identity" | b"") => false,
+            Some(b"gzip") => true,
+            Some(other) => return Err(unknown_encoding(other)),
+        };
+        let deadline = match headers.get(GRPC_TIMEOUT).filter(|value| !value.is_empty()) {
+            None => None,
+            Some(value) => Some(grpc::parse_timeout(value).map_err(|text| refuse(bad_request(text)))?),
+        };
+        // A deadline further away than the clock can say is none.
+        let deadline = deadline.and_then(|timeout| now.checked_add(timeout));
+        let gzip_out = link.shared.gzip && text(GRPC_ACCEPT_ENCODING).is_some_and(lists_gzip);
+        let (version, group) = (version.map(Arc::from), group.map(Arc::from));
+        Ok(Self { route, deadline, version, group, gzip_in, gzip_out, metadata: headers })
+    }
+
+    fn invocation<S>(self, link: &Link<S>, payload: Payload) -> Invocation {
+        let mut call = Invocation::new(self.route.method.clone(), payload);
+        call.version = self.version;
+        call.group = self.group;
+        call.metadata = MetadataMap::from_headers(self.metadata);
+        call.deadline = self.deadline;
+        call.peer = Some(link.peer.clone());
+        call.gzip = self.gzip_out;
+        call
+    }
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(CONTENT_TYPE) else { return false };
+    match value.as_bytes().strip_prefix(b"application/grpc") {
+        Some([]) | Some(b"+proto") => true,
+        Some([b';', ..]) => true,
+        _ => false,
+    }
+}
+
+pub(crate) fn lists_gzip(value: &str) -> bool {
+    value.split(',').any(|one| one.trim() == "gzip")
+}
+
+fn bad_request(text: String) -> Status {
+    Status::because(Reason::BadRequest, Code::InvalidArgument, text)
+}
+
+fn unknown_encoding(name: &[u8]) -> Box<Response<()>> {
+    let text = format!("the encoding {} is not supported", String::from_utf8_lossy(name));
+    let mut response = refusal(Status::because(Reason::UnknownEncoding, Code::Unimplemented, text));
+    response.headers_mut().insert(GRPC_ACCEPT_ENCODING, HeaderValue::from_static("identity,gzip"));
+    Box::new(response)
+}
+
+fn unsupported() -> Response<()> {
+    let mut response = Response::new(());
+    *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    response
+}
+
+/// An answer of trailers only.
+fn refusal(status: Status) -> Response<()> {
+    let mut response = Response::new(());
+    *response.headers_mut() = grpc::status_headers(status);
+    response.headers_mut().insert(CONTENT_TYPE, APPLICATION_GRPC);
+    response
+}
+
+/// Answers a call. Nobody hears of a failure to write: it means that the caller is gone.
+async fn answer<S: ServerService>(
+    link: Arc<Link<S>>,
+    head: Head,
+    recv: RecvStream,
+    mut respond: SendResponse<Charged>,
+) {
+    let (deadline, gzip) = (head.deadline, head.gzip_out);
+    let one = takes_one(head.route.method.kind());
+    let mut incoming = Incoming::new(recv, Side::Server, link.shared.limits.max_message, head.gzip_in);
+    let payload = if one {
+        match before(deadline, incoming.only()).await {
+            Ok(frame) => Payload::One(frame),
+            Err(status) => return drop(respond.send_response(refusal(status), true)),
+        }
+    } else {
+        Payload::Stream(Box::pin(incoming))
+    };
+    let call = head.invocation(&link, payload);
+    let mut service = link.shared.service.clone();
+    let work = AssertUnwindSafe(async move { service.call(call).await }).catch_unwind();
+    let mut work = std::pin::pin!(work);
+    let result = poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Ready(result) => Poll::Ready(Some(result)),
+        // Whoever asked may be gone: then the handler is dropped.
+        Poll::Pending => respond.poll_reset(cx).map(|_| None),
+    });
+    let Some(result) = result.await else { return };
+    match result.unwrap_or_else(|_| Err(panicked())) {
+        Ok(reply) => drop(write(&link, reply, gzip, deadline, respond).await),
+        Err(status) => drop(respond.send_response(refusal(status), true)),
+    }
+}
+
+/// Bounds the time in which a request must have come.
+async fn before<T>(deadline: Option<Instant>, work: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+    let mut work = std::pin::pin!(work);
+    // Mostly all is there: then no timer is made.
+    if let Some(result) = work.as_mut().now_or_never() {
+        return result;
+    }
+    match deadline {
+        Some(deadline) => timeout_at(deadline, work).await.unwrap_or_else(|_| Err(Status::deadline_exceeded())),
+        None => work.await,
+    }
+}
+
+/// Writes a reply.
+async fn write<S>(
+    link: &Link<S>,
+    reply: Reply,
+    gzip: bool,
+    deadline: Option<Instant>,
+    mut respond: SendResponse<Charged>,
+) -> Result<(), super::body::Stopped> {
+    let mut response = Response::new(());
+    *response.headers_mut() = reply.metadata.into_headers();
+    response.headers_mut().insert(CONTENT_TYPE, APPLICATION_GRPC);
+    if gzip {
+        response.headers_mut().insert(GRPC_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    let send = respond.send_response(response, false)?;
+    let mut out = Outgoing::new(send, link.budget.clone(), gzip);
+    let mut trailers = reply.trailers.into_headers();
+    let ended = match reply.payload {
+        Payload::One(frame) => out.send(&frame, false).await.map(Ok)?,
+        Payload::Stream(mut frames) => {
+            let ended = before(deadline, async { Ok(out.send_all(&mut frames).await) }).await;
+            let ended = ended.unwrap_or_else(|late| Ok(Err(late)))?;
+            trailers.extend(frames.as_mut().take_trailers().into_headers());
+            ended
+        }
+    };
+    match ended {
+        Ok(()) => {
+            trailers.insert(grpc::GRPC_STATUS, grpc::code_value(Code::Ok));
+        }
+        Err(status) => trailers.extend(grpc::status_headers(status)),
+    }
+    out.finish(trailers)
+}

@@ -1,0 +1,43 @@
+//! The bounds of a connection: what a peer may cost.
+
+use std::time::Duration;
+
+/// Bounds of one HTTP/2 connection, on either side. The defaults are safe and rarely need a change.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Http2Limits {
+    /// The largest message that is accepted, in bytes after decompression. Default 4 MiB.
+    pub max_message: usize,
+    /// Calls under way on one connection. Default 1024.
+    pub max_streams: u32,
+    /// All headers of a call together, in bytes. Default 16 KiB.
+    pub max_headers: u32,
+    /// What a peer may send of one call before it is read, in bytes. Default 1 MiB.
+    pub stream_window: u32,
+    /// What a peer may send of all calls before it is read, in bytes. Default 2 MiB.
+    pub connection_window: u32,
+    /// Bytes queued for a peer that does not read, above which no new call is accepted. Default 1 MiB.
+    pub max_queued: usize,
+    /// Silence after which a peer that owes an answer is asked whether it is there. Default 20 s.
+    pub keepalive: Duration,
+    /// How long it has for that. Default 10 s.
+    pub keepalive_timeout: Duration,
+    /// How long TLS and the HTTP/2 preface may take. Default 10 s.
+    pub handshake_timeout: Duration,
+}
+
+impl Default for Http2Limits {
+    fn default() -> Self {
+        Self {
+            max_message: 4 * 1024 * 1024,
+            max_streams: 1024,
+            max_headers: 16 * 1024,
+            stream_window: 1024 * 1024,
+            connection_window: 2 * 1024 * 1024,
+            max_queued: 1024 * 1024,
+            keepalive: Duration::from_secs(20),
+            keepalive_timeout: Duration::from_secs(10),
+            handshake_timeout: Duration::from_secs(10),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! One HTTP/2 connection of a server: takes calls in bursts, answers them in bursts.
+//!
+//! Each poll drains what the peer has sent, then polls the handlers of that burst right here, and only one that really
+//! waits becomes a task: for short handlers this saves the spawn, the wake-ups and most system calls. Two bounds keep
+//! it fair: a turn polls at most 32 handlers or 200 µs before IO gets its turn, and a method whose handlers turn out to
+//! compute for long is moved into tasks ([`Inline`](crate::server::Inline)).
+
+use super::{
+    budget::{Charged, SendBudget},
+    coalesce::{Burst, Coalesce},
+    exchange::{Exchange, Started},
+    io::BoxIo,
+    keepalive::Keepalive,
+    limits::Http2Limits,
+};
+use crate::{
+    call::{Invocation, Peer, Reply, Status},
+    server::{Dispatch, Tally},
+};
+use h2::{RecvStream, server::SendResponse};
+use http::Request;
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+use tokio::time::Instant;
+use tower_service::Service;
+
+/// Handlers polled in one turn, at most.
+const TURN: usize = 32;
+/// How long a turn may take before IO gets its turn.
+const TURN_TIME: Duration = Duration::from_micros(200);
+
+/// What a server stack is: the bound in one place.
+pub(crate) trait ServerService:
+    Service<Invocation, Response = Reply, Error = Status, Future: Send> + Clone + Send + Sync + 'static
+{
+}
+
+impl<S> ServerService for S where
+    S: Service<Invocation, Response = Reply, Error = Status, Future: Send> + Clone + Send + Sync + 'static
+{
+}
+
+/// What all connections of a server share.
+#[derive(Debug)]
+pub(crate) struct Shared<S> {
+    /// The server stack.
+    pub(crate) service: S,
+    /// Which methods there are.
+    pub(crate) dispatch: Dispatch,
+    pub(crate) limits: Http2Limits,
+    /// Compress answers to callers that accept it.
+    pub(crate) gzip: bool,
+    /// Calls under way.
+    pub(crate) calls: Tally,
+    /// When the server began: what the times of inline decisions count from.
+    pub(crate) began: Instant,
+}
+
+/// One connection.
+pub(crate) struct Connection<S> {
+    h2: h2::server::Connection<Coalesce<BoxIo>, Charged>,
+    keepalive: Option<Keepalive>,
+    batch: VecDeque<(Request<RecvStream>, SendResponse<Charged>)>,
+    draining: bool,
+    burst: Burst,
+    link: Arc<Link<S>>,
+}
+
+/// What the calls of a connection share.
+#[derive(Debug)]
+pub(crate) struct Link<S> {
+    pub(crate) shared: Arc<Shared<S>>,
+    pub(crate) peer: Peer,
+    pub(crate) budget: SendBudget,
+    /// Calls that became tasks.
+    pub(crate) tasks: Tally,
+}
+
+impl<S: ServerService> Connection<S> {
+    /// Shakes hands. Takes as long as the peer does: the caller bounds it.
+    pub(crate) async fn handshake(io: BoxIo, peer: Peer, shared: Arc<Shared<S>>) -> Result<Self, h2::Error> {
+        let burst = Burst::default();
+        let limits = &shared.limits;
+        let mut h2 = h2::server::Builder::new()
+            .initial_window_size(limits.stream_window)
+            .initial_connection_window_size(limits.connection_window)
+            .max_concurrent_streams(limits.max_streams)
+            .max_header_list_size(limits.max_headers)
+            .max_send_buffer_size(limits.max_queued)
+            .handshake(Coalesce::new(io, burst.clone()))
+            .await?;
+        let keepalive = h2.ping_pong().map(|ping| Keepalive::new(ping, limits.keepalive, limits.keepalive_timeout));
+        let link = Arc::new(Link { shared, peer, budget: SendBudget::default(), tasks: Tally::default() });
+        Ok(Self { h2, keepalive, batch: VecDeque::new(), draining: false, burst, link })
+    }
+
+    /// Tells the peer to go elsewhere; the connection ends when what is under way has been answered.
+    pub(crate) fn drain(&mut self) {
+        if !self.draining {
+            self.draining = true;
+            self.h2.graceful_shutdown();
+        }
+    }
+
+    /// Drives the connection; ready when it has ended.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.burst.begin();
+        if self.gather(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        if !self.batch.is_empty() {
+            self.answer();
+            if self.link.tasks.count() == 0 {
+                // No task is about to add an answer: write those of this turn now.
+                self.burst.hurry();
+            }
+            if self.h2.poll_closed(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            // What is left of the batch, and what came meanwhile, is for the next turn.
+            cx.waker().wake_by_ref();
+        }
+        let owed = self.link.tasks.count() > 0;
+        match &mut self.keepalive {
+            Some(keepalive) => keepalive.poll_dead(cx, &self.burst, owed),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Takes the calls that have come, as many as a turn answers. Ready when the connection has ended.
+    fn gather(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.batch.len() < TURN {
+            // A peer that does not read gets no further call accepted; what it sends waits in its own window.
+            if self.burst.blocked() || self.link.budget.queued() > self.link.shared.limits.max_queued {
+                return self.h2.poll_closed(cx).map(|_| ());
+            }
+            match self.h2.poll_accept(cx) {
+                Poll::Ready(Some(Ok(call))) => self.batch.push_back(call),
+                Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
+                Poll::Pending => break,
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Polls the handlers of this turn once each; those that wait, or are known to compute for long, become tasks.
+    fn answer(&mut self) {
+        let began = Instant::now();
+        let mut now = began;
+        while let Some((request, respond)) = self.batch.pop_front() {
+            match Exchange::start(&self.link, request, respond, now) {
+                Started::Inline(mut exchange) => {
+                    // A task polls again at once and leaves its own waker, so this poll needs none.
+                    if exchange.poll_timed(&mut Context::from_waker(Waker::noop()), &mut now).is_pending() {
+                        exchange.spawn();
+                    }
+                }
+                Started::Task(exchange) => exchange.spawn(),
+                Started::Answered => {}
+            }
+            if now - began > TURN_TIME {
+                break;
+            }
+        }
+    }
+}
