@@ -33,3 +33,8 @@ pub use ::tonic::Code;
 
 // Mocks.
 pub use crate::mock::{Expect, Mock, Shown, ShownByDebug, ShownByType};
+
+// Both ends of a service: `#[service]`.
+pub use crate::call::Channel;
+pub use crate::client::{Client, from_channel, in_process};
+pub use crate::server::{Routes, Serve};

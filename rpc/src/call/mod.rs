@@ -3,6 +3,7 @@
 //! Client, server, gateway, in-process and mock all speak [`Invocation`] → [`Reply`] or [`Status`], so a layer is
 //! written once. Types exist at the two ends only; in between there are bytes.
 
+mod channel;
 mod context;
 mod error;
 mod error_field;
@@ -14,6 +15,7 @@ mod reason;
 mod status;
 mod streaming;
 
+pub use channel::Channel;
 pub use context::{Cx, Peer, detached};
 pub use error::{CallError, ErrorInfo, Outcome, ServiceError};
 pub use error_field::ErrorField;

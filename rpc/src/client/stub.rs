@@ -1,10 +1,9 @@
 //! The untyped stub behind every generated client: encodes once, calls, decodes.
 
-use super::Channel;
 use crate::{
     call::{
-        CallError, CallOptions, Frame, Invocation, Method, Payload, Reason, Reply, ServiceDef, ServiceError, Status,
-        Streaming,
+        CallError, CallOptions, Channel, Frame, Invocation, Method, Payload, Reason, Reply, ServiceDef, ServiceError,
+        Status, Streaming,
     },
     server::{Dispatch, Serve},
 };
@@ -154,6 +153,16 @@ impl Client {
         let Reply { payload, .. } = self.shared.channel.invoke(call).await.map_err(CallError::from_status)?;
         Ok(Streaming::decode(payload.into_stream()))
     }
+}
+
+/// A typed client over a channel.
+pub fn from_channel<C: From<Client>>(definition: &'static ServiceDef, channel: Channel) -> C {
+    Client::new(definition, channel).into()
+}
+
+/// A typed client whose calls are answered inside the process.
+pub fn in_process<C: From<Client>>(serve: impl Serve) -> C {
+    Client::in_process(serve).into()
 }
 
 fn encode(message: &impl prost::Message) -> Frame {

@@ -4,11 +4,11 @@ use super::{
     body::{Incoming, Outgoing, Side, panicked},
     budget::Charged,
     grpc::{self, APPLICATION_GRPC, GRPC_ACCEPT_ENCODING, GRPC_ENCODING, GRPC_TIMEOUT, SERVICE_GROUP, SERVICE_VERSION},
-    server::{Link, ServerService},
+    server::Link,
 };
 use crate::{
-    call::{BoxFuture, Invocation, Method, Payload, Reason, Reply, Status},
-    server::{Counted, Inline, Route, takes_one},
+    call::{BoxFuture, Invocation, Payload, Reason, Reply, Status},
+    server::{Counted, Route, Tally, takes_one},
 };
 use futures_util::FutureExt;
 use h2::{RecvStream, server::SendResponse};
@@ -42,13 +42,13 @@ pub(crate) struct Exchange {
     began: Instant,
     _call: Counted,
     task: Option<Counted>,
-    tasks: crate::server::Tally,
+    tasks: Tally,
 }
 
 impl Exchange {
     /// Reads a request's head, and begins to answer.
-    pub(crate) fn start<S: ServerService>(
-        link: &Arc<Link<S>>,
+    pub(crate) fn start(
+        link: &Arc<Link>,
         request: Request<RecvStream>,
         mut respond: SendResponse<Charged>,
         now: Instant,
@@ -108,11 +108,7 @@ struct Head {
 
 impl Head {
     /// Understands a head, or says what to answer.
-    fn read<S: ServerService>(
-        link: &Link<S>,
-        head: http::request::Parts,
-        now: Instant,
-    ) -> Result<Self, Box<Response<()>>> {
+    fn read(link: &Link, head: http::request::Parts, now: Instant) -> Result<Self, Box<Response<()>>> {
         let headers = head.headers;
         if head.method != http::Method::POST || !is_grpc(&headers) {
             return Err(Box::new(unsupported()));
@@ -137,7 +133,7 @@ impl Head {
         Ok(Self { route, deadline, version, group, gzip_in, gzip_out, metadata: headers })
     }
 
-    fn invocation<S>(self, link: &Link<S>, payload: Payload) -> Invocation {
+    fn invocation(self, link: &Link, payload: Payload) -> Invocation {
         let mut call = Invocation::new(self.route.method.clone(), payload);
         call.version = self.version;
         call.group = self.group;
@@ -188,12 +184,7 @@ fn refusal(status: Status) -> Response<()> {
 }
 
 /// Answers a call. Nobody hears of a failure to write: it means that the caller is gone.
-async fn answer<S: ServerService>(
-    link: Arc<Link<S>>,
-    head: Head,
-    recv: RecvStream,
-    mut respond: SendResponse<Charged>,
-) {
+async fn answer(link: Arc<Link>, head: Head, recv: RecvStream, mut respond: SendResponse<Charged>) {
     let (deadline, gzip) = (head.deadline, head.gzip_out);
     let one = takes_one(head.route.method.kind());
     let mut incoming = Incoming::new(recv, Side::Server, link.shared.limits.max_message, head.gzip_in);
@@ -206,8 +197,8 @@ async fn answer<S: ServerService>(
         Payload::Stream(Box::pin(incoming))
     };
     let call = head.invocation(&link, payload);
-    let mut service = link.shared.service.clone();
-    let work = AssertUnwindSafe(async move { service.call(call).await }).catch_unwind();
+    let service = &link.shared.service;
+    let work = AssertUnwindSafe(async move { service.invoke(call).await }).catch_unwind();
     let mut work = std::pin::pin!(work);
     let result = poll_fn(|cx| match work.as_mut().poll(cx) {
         Poll::Ready(result) => Poll::Ready(Some(result)),
@@ -235,8 +226,8 @@ async fn before<T>(deadline: Option<Instant>, work: impl Future<Output = Result<
 }
 
 /// Writes a reply.
-async fn write<S>(
-    link: &Link<S>,
+async fn write(
+    link: &Link,
     reply: Reply,
     gzip: bool,
     deadline: Option<Instant>,

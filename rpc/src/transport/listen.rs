@@ -2,7 +2,7 @@
 
 use super::{
     io::{Accept, Accepted, BoxIo, Secure},
-    server::{Connection, ServerService, Shared},
+    server::{Connection, Shared},
     sniff::{Protocol, sniff},
 };
 use crate::{
@@ -14,8 +14,8 @@ use tokio::time::timeout;
 
 /// What a listener needs beside the connections' own.
 #[derive(Debug)]
-pub(crate) struct Listen<S> {
-    pub(crate) shared: Arc<Shared<S>>,
+pub(crate) struct Listen {
+    pub(crate) shared: Arc<Shared>,
     pub(crate) secure: Option<Arc<dyn Secure>>,
     pub(crate) shutdown: Shutdown,
     /// Connections that are open, handshakes included.
@@ -24,7 +24,7 @@ pub(crate) struct Listen<S> {
     pub(crate) max_connections: usize,
 }
 
-impl<S: ServerService> Listen<S> {
+impl Listen {
     /// Accepts until the drain begins. Connections go on in their tasks; `connections` counts them.
     ///
     /// # Errors
@@ -68,7 +68,7 @@ impl<S: ServerService> Listen<S> {
         }
     }
 
-    async fn shake(&self, accepted: Accepted) -> io::Result<Shaken<S>> {
+    async fn shake(&self, accepted: Accepted) -> io::Result<Shaken> {
         let (io, peer) = match &self.secure {
             Some(secure) => secure.secure(accepted).await?,
             None => (accepted.io, Peer::new(accepted.address, Vec::new())),
@@ -84,7 +84,7 @@ impl<S: ServerService> Listen<S> {
         }
     }
 
-    async fn drive(&self, mut connection: Connection<S>) {
+    async fn drive(&self, mut connection: Connection) {
         let mut draining = pin!(self.shutdown.reached(Phase::Draining));
         let mut closed = pin!(self.shutdown.reached(Phase::Closed));
         let mut drained = false;
@@ -102,7 +102,7 @@ impl<S: ServerService> Listen<S> {
     }
 }
 
-enum Shaken<S> {
+enum Shaken {
     Http1,
-    Http2(Connection<S>),
+    Http2(Connection),
 }

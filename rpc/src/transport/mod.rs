@@ -22,5 +22,7 @@ mod tests;
 pub(crate) use client::Connection;
 pub use io::{Accept, Accepted, BoxIo, Connect, Io, Secure, Target};
 pub use limits::Http2Limits;
+pub(crate) use listen::Listen;
 pub use memory::{Memory, MemoryAccept, memory};
+pub(crate) use server::Shared;
 pub use tcp::{Tcp, TcpAccept};

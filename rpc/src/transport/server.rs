@@ -14,7 +14,7 @@ use super::{
     limits::Http2Limits,
 };
 use crate::{
-    call::{Invocation, Peer, Reply, Status},
+    call::{Channel, Peer},
     server::{Dispatch, Tally},
 };
 use h2::{RecvStream, server::SendResponse};
@@ -26,29 +26,17 @@ use std::{
     time::Duration,
 };
 use tokio::time::Instant;
-use tower_service::Service;
 
 /// Handlers polled in one turn, at most.
 const TURN: usize = 32;
 /// How long a turn may take before IO gets its turn.
 const TURN_TIME: Duration = Duration::from_micros(200);
 
-/// What a server stack is: the bound in one place.
-pub(crate) trait ServerService:
-    Service<Invocation, Response = Reply, Error = Status, Future: Send> + Clone + Send + Sync + 'static
-{
-}
-
-impl<S> ServerService for S where
-    S: Service<Invocation, Response = Reply, Error = Status, Future: Send> + Clone + Send + Sync + 'static
-{
-}
-
 /// What all connections of a server share.
 #[derive(Debug)]
-pub(crate) struct Shared<S> {
+pub(crate) struct Shared {
     /// The server stack.
-    pub(crate) service: S,
+    pub(crate) service: Channel,
     /// Which methods there are.
     pub(crate) dispatch: Dispatch,
     pub(crate) limits: Http2Limits,
@@ -61,28 +49,28 @@ pub(crate) struct Shared<S> {
 }
 
 /// One connection.
-pub(crate) struct Connection<S> {
+pub(crate) struct Connection {
     h2: h2::server::Connection<Coalesce<BoxIo>, Charged>,
     keepalive: Option<Keepalive>,
     batch: VecDeque<(Request<RecvStream>, SendResponse<Charged>)>,
     draining: bool,
     burst: Burst,
-    link: Arc<Link<S>>,
+    link: Arc<Link>,
 }
 
 /// What the calls of a connection share.
 #[derive(Debug)]
-pub(crate) struct Link<S> {
-    pub(crate) shared: Arc<Shared<S>>,
+pub(crate) struct Link {
+    pub(crate) shared: Arc<Shared>,
     pub(crate) peer: Peer,
     pub(crate) budget: SendBudget,
     /// Calls that became tasks.
     pub(crate) tasks: Tally,
 }
 
-impl<S: ServerService> Connection<S> {
+impl Connection {
     /// Shakes hands. Takes as long as the peer does: the caller bounds it.
-    pub(crate) async fn handshake(io: BoxIo, peer: Peer, shared: Arc<Shared<S>>) -> Result<Self, h2::Error> {
+    pub(crate) async fn handshake(io: BoxIo, peer: Peer, shared: Arc<Shared>) -> Result<Self, h2::Error> {
         let burst = Burst::default();
         let limits = &shared.limits;
         let mut h2 = h2::server::Builder::new()

@@ -2,8 +2,8 @@
 
 use super::{Http2Limits, Memory, Target, client::Connection, io::Connect, listen::Listen, memory, server::Shared};
 use crate::{
-    call::{CallError, Cx, Kind, MethodDef, ServiceDef, Status, Streaming, timeout},
-    client::{Channel, Client},
+    call::{CallError, Channel, Cx, Kind, MethodDef, ServiceDef, Status, Streaming, timeout},
+    client::Client,
     schema::{MessageRef, Types},
     server::{Dispatch, Phase, Routes, Serve, Shutdown, Tally},
 };
@@ -107,7 +107,7 @@ impl Service<crate::call::Invocation> for Over {
 
 struct Bed {
     network: Memory,
-    listen: Arc<Listen<Dispatch>>,
+    listen: Arc<Listen>,
     waiting: Tally,
 }
 
@@ -117,7 +117,7 @@ impl Bed {
         let waiting = Tally::default();
         let dispatch = Dispatch::new([&Echo { waiting: waiting.clone() } as &dyn Serve]);
         let shared = Shared {
-            service: dispatch.clone(),
+            service: Channel::new(dispatch.clone()),
             dispatch,
             limits,
             gzip: true,

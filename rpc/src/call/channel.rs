@@ -3,7 +3,7 @@
 //! A stub should not carry the type of the stack below it. Every service of mainstay is always ready and cheap to
 //! clone, so one shared pointer is enough: a call clones the service inside and nothing is locked.
 
-use crate::call::{BoxFuture, Invocation, Reply, Status};
+use super::{BoxFuture, Invocation, Reply, Status};
 use std::{
     fmt,
     sync::Arc,

@@ -1,0 +1,149 @@
+//! A server: services, limits, and a way to end.
+
+use super::{Dispatch, Phase, Serve, Shutdown, Tally};
+use crate::{
+    call::Channel,
+    transport::{Accept, Http2Limits, Listen, Secure, Shared},
+};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
+
+/// A server that has not begun. It knows nothing of registries: [`App`](crate::App) does.
+#[derive(Default)]
+pub struct Server {
+    services: Vec<Arc<dyn Serve>>,
+    limits: Http2Limits,
+    max_connections: Option<usize>,
+    gzip: bool,
+    secure: Option<Arc<dyn Secure>>,
+}
+
+/// Connections that a server accepts when nothing else is said.
+const MAX_CONNECTIONS: usize = 10_000;
+
+impl Server {
+    /// A server of no service yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Serves a service. Several versions and groups of one may be served.
+    #[must_use]
+    pub fn serve(mut self, service: impl Serve) -> Self {
+        self.services.push(Arc::new(service));
+        self
+    }
+
+    /// Bounds what one connection may cost.
+    #[must_use]
+    pub fn limits(mut self, limits: Http2Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Bounds the connections at once; further ones wait in the kernel's queue. Default 10 000.
+    #[must_use]
+    pub fn max_connections(mut self, max: usize) -> Self {
+        self.max_connections = Some(max.max(1));
+        self
+    }
+
+    /// Compresses answers of 512 bytes and more to callers that accept it.
+    #[must_use]
+    pub fn gzip(mut self, gzip: bool) -> Self {
+        self.gzip = gzip;
+        self
+    }
+
+    /// Secures each connection before it is served: TLS.
+    #[must_use]
+    pub fn secure(mut self, secure: impl Secure) -> Self {
+        self.secure = Some(Arc::new(secure));
+        self
+    }
+
+    /// Begins to serve on the current tokio runtime.
+    pub fn start(self, accept: impl Accept) -> Running {
+        let dispatch = Dispatch::new(self.services.iter().map(|service| &**service));
+        let address = accept.local_address();
+        let shared = Shared {
+            service: Channel::new(dispatch.clone()),
+            dispatch,
+            limits: self.limits,
+            gzip: self.gzip,
+            calls: Tally::default(),
+            began: Instant::now(),
+        };
+        let listen = Arc::new(Listen {
+            shared: Arc::new(shared),
+            secure: self.secure,
+            shutdown: Shutdown::default(),
+            connections: Tally::default(),
+            max_connections: self.max_connections.unwrap_or(MAX_CONNECTIONS),
+        });
+        let accepting = tokio::spawn(listen.clone().run(accept));
+        Running { listen, accepting, address }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let services = self.services.iter().map(|service| service.definition().full_name);
+        f.debug_list().entries(services).finish()
+    }
+}
+
+/// A server at work. Dropping it does not end it.
+#[derive(Debug)]
+pub struct Running {
+    listen: Arc<Listen>,
+    accepting: JoinHandle<io::Result<()>>,
+    address: Option<SocketAddr>,
+}
+
+/// How a server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Drained {
+    /// Calls that were cut because they did not end in time.
+    pub cut_calls: usize,
+}
+
+impl Running {
+    /// The address that is listened on; `None` in memory.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// Connections that are open, handshakes included.
+    pub fn connections(&self) -> usize {
+        self.listen.connections.count()
+    }
+
+    /// Calls under way.
+    pub fn calls(&self) -> usize {
+        self.listen.shared.calls.count()
+    }
+
+    /// Waits until nothing can be accepted any more, which only a failure or a drain brings about. Cancel safe.
+    ///
+    /// # Errors
+    /// When the listener failed.
+    pub async fn ended(&mut self) -> io::Result<()> {
+        (&mut self.accepting).await.unwrap_or_else(|panic| Err(io::Error::other(panic)))
+    }
+
+    /// Ends the server: accepts nothing more, tells every peer to go elsewhere, waits for what is under way up to
+    /// `grace`, and cuts the rest.
+    pub async fn drain(&self, grace: Duration) -> Drained {
+        self.listen.shutdown.to(Phase::Draining);
+        let in_time = timeout(grace, self.listen.connections.zero()).await.is_ok();
+        let cut_calls = if in_time { 0 } else { self.calls() };
+        self.listen.shutdown.to(Phase::Closed);
+        self.listen.connections.zero().await;
+        Drained { cut_calls }
+    }
+}
