@@ -38,3 +38,6 @@ pub use crate::mock::{Expect, Mock, Shown, ShownByDebug, ShownByType};
 pub use crate::call::Channel;
 pub use crate::client::{Client, from_channel, in_process};
 pub use crate::server::{Routes, Serve};
+
+// The lock: the test of `#[service(lock)]`.
+pub use crate::schema::assert_lock as check_lock;

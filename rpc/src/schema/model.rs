@@ -1,6 +1,6 @@
 //! One `.proto` file as plain data. The printer, the reader, the lock and the descriptors all meet here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -128,6 +128,8 @@ pub(crate) struct File {
     pub(crate) services: Vec<Service>,
     pub(crate) messages: Vec<Message>,
     pub(crate) enums: Vec<Enum>,
+    /// Types that a compiled `.proto` defines, with the name of its file.
+    pub(crate) imported: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -164,10 +166,42 @@ pub(crate) struct EnumValue {
     pub(crate) docs: String,
 }
 
+/// Numbers and names that were in use once.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Reserved {
-    pub(crate) numbers: Vec<RangeInclusive<i32>>,
+    ranges: Vec<RangeInclusive<i32>>,
     pub(crate) names: BTreeSet<String>,
+}
+
+impl Reserved {
+    /// Adds numbers; ranges that touch become one.
+    pub(crate) fn add(&mut self, range: RangeInclusive<i32>) {
+        self.ranges.push(range);
+        self.ranges.sort_by_key(|range| *range.start());
+        let mut merged: Vec<RangeInclusive<i32>> = Vec::with_capacity(self.ranges.len());
+        for range in self.ranges.drain(..) {
+            match merged.last_mut() {
+                Some(last) if *range.start() <= last.end().saturating_add(1) => {
+                    *last = *last.start()..=*last.end().max(range.end());
+                }
+                _ => merged.push(range),
+            }
+        }
+        self.ranges = merged;
+    }
+
+    /// In ascending order, no two of them touching.
+    pub(crate) fn numbers(&self) -> &[RangeInclusive<i32>] {
+        &self.ranges
+    }
+
+    pub(crate) fn contains(&self, number: i32) -> bool {
+        self.ranges.iter().any(|range| range.contains(&number))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ranges.is_empty() && self.names.is_empty()
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -8,7 +8,7 @@ use super::build::MessageBuilder;
 use super::model::{Enum, EnumValue, File, Message, MessageRef, TypeRef};
 
 /// Why a schema cannot be made of the services.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SchemaError {
     /// Two Rust types want the same name on the wire.
@@ -24,7 +24,22 @@ pub enum SchemaError {
         /// The type that wants it too.
         second: &'static str,
     },
+    /// Two services have one name.
+    #[error("two services are called {name}: rename one with #[service(name = \"…\")], or leave one out")]
+    ServiceTwice {
+        /// The full name.
+        name: String,
+    },
+    /// The descriptors contradict each other.
+    #[error("the services do not make valid descriptors: {cause}")]
+    Contradiction {
+        /// What is wrong, in the words of the descriptor pool.
+        cause: String,
+    },
 }
+
+/// What the text says of a message of which only the name is known.
+const OPAQUE: &str = "An existing message; its fields are described elsewhere.";
 
 /// The types that were reached so far, by their full names.
 #[derive(Debug, Default)]
@@ -86,7 +101,7 @@ impl Types {
         let path = path.split('<').next().unwrap_or(path);
         let full = self.full_name(path.rsplit("::").next().unwrap_or(path));
         if self.claim::<T>(&full) {
-            let mut message = MessageBuilder::new(self, &full, "").finish();
+            let mut message = MessageBuilder::new(self, &full, OPAQUE).finish();
             message.opaque = true;
             self.define(&full, Def::Message(message));
         }
@@ -126,6 +141,11 @@ impl Types {
     /// What went wrong so far.
     pub fn problems(&self) -> &[SchemaError] {
         &self.problems
+    }
+
+    /// The encoded `FileDescriptorSet`s of compiled `.proto` files that were met.
+    pub(crate) fn sets(&self) -> &[&'static [u8]] {
+        &self.sets
     }
 
     /// One file per package, in the order of their names, types in the order of theirs.

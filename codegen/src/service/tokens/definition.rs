@@ -125,14 +125,14 @@ pub(super) fn lock(service: &Service, names: &Names) -> TokenStream {
     if !service.lock {
         return TokenStream::new();
     }
-    let (door, cfgs, client, package) = (door(), conditions(service), &names.client, &service.package);
+    let (door, cfgs, client) = (door(), conditions(service), &names.client);
     let test = format_ident!("{}_keeps_its_proto", crate::case::snake(&super::super::method::plain(&service.ident)));
     quote! {
         #(#cfgs)*
         #[cfg(test)]
         #[::core::prelude::v1::test]
         fn #test() {
-            #door::check_lock(::core::env!("CARGO_MANIFEST_DIR"), #package, &[#client::definition()]);
+            #door::check_lock(::core::env!("CARGO_MANIFEST_DIR"), &[#client::definition()]);
         }
     }
 }
