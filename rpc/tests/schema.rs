@@ -166,7 +166,7 @@ fn compile(text: &str) -> prost_types::FileDescriptorProto {
     compiler.include_source_info(true);
     compiler.open_file("shop.stock.v1.proto").unwrap_or_else(|error| panic!("{error:?}\n{text}"));
     let set = compiler.file_descriptor_set();
-    set.file.into_iter().find(|file| file.name() == "shop.stock.v1.proto").unwrap()
+    set.file.into_iter().find(|file| file.name() == "shop.stock.v1.proto").expect("it was opened")
 }
 
 struct Memory(String);
