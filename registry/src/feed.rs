@@ -35,6 +35,7 @@ pub struct Feed {
 ///
 /// Dropping it ends the subscription. All of it is cancel-safe: a change is either delivered or still there.
 #[derive(Debug)]
+#[must_use = "changes are only told to who asks for the next one"]
 pub struct Changes {
     shared: Arc<Shared>,
     subscriber: u64,
@@ -134,7 +135,6 @@ impl Changes {
 
     /// The same stream, which also keeps `guard` alive as long as it lives; for adapters whose work is to end with
     /// its last consumer.
-    #[must_use]
     pub fn keeping<T: Any + Send + Sync + std::fmt::Debug>(mut self, guard: Arc<T>) -> Self {
         self._keep = Some(guard);
         self

@@ -124,3 +124,175 @@ async fn bounded<T>(
         Err(_) => Err(format!("{what} took longer than {:?}", timing.operation)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, PoisonError};
+
+    use super::*;
+    use crate::{Instance, ServiceKey};
+
+    /// A registry that does what the test says.
+    #[derive(Clone, Debug, Default)]
+    struct Server(Arc<Mutex<State>>);
+
+    #[derive(Debug, Default)]
+    struct State {
+        away: bool,
+        hangs: bool,
+        record: Option<Arc<Registration>>,
+        writes: u64,
+    }
+
+    impl Server {
+        fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+            act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        }
+
+        async fn answer<T>(&self, act: impl FnOnce(&mut State) -> T) -> Result<T, RegistryError> {
+            if self.with(|state| state.hangs) {
+                std::future::pending::<()>().await;
+            }
+            if self.with(|state| state.away) {
+                let (attempted, why) = ("writing".to_owned(), "connection refused".to_owned());
+                return Err(RegistryError::Unavailable { attempted, why });
+            }
+            Ok(self.with(act))
+        }
+    }
+
+    impl Record for Server {
+        async fn write(&mut self, wanted: &Arc<Registration>) -> Result<(), RegistryError> {
+            self.answer(|state| {
+                state.writes += 1;
+                state.record = Some(wanted.clone());
+            })
+            .await
+        }
+
+        async fn read_back(&mut self, wanted: &Arc<Registration>) -> Result<Seen, RegistryError> {
+            self.answer(|state| match &state.record {
+                None => Seen::Absent,
+                Some(record) if record == wanted => Seen::Same,
+                Some(_) => Seen::Different,
+            })
+            .await
+        }
+
+        async fn remove(&mut self) -> Result<(), RegistryError> {
+            self.answer(|state| state.record = None).await
+        }
+    }
+
+    async fn told(lease: &mut Lease) -> LeaseState {
+        timeout(MINUTE, lease.changed()).await.expect("a change within a minute")
+    }
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn start(server: &Server) -> Lease {
+        let registration = Registration::new(Instance::new("a", "h", 1), [ServiceKey::new("a.B")]);
+        keep(server.clone(), registration, Timing::default())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_registry_that_is_away_for_an_hour_is_found_again() {
+        let server = Server::default();
+        server.with(|state| state.away = true);
+        let mut lease = start(&server);
+        let error = lease.registered(60 * MINUTE).await.unwrap_err().to_string();
+        assert!(error.contains("connection refused"), "{error}");
+        assert_eq!(lease.state(), LeaseState::Pending);
+        server.with(|state| state.away = false);
+        lease.registered(MINUTE).await.unwrap();
+        assert_eq!((lease.trouble(), lease.repairs()), (None, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_operation_that_hangs_is_cut_off_and_tried_again() {
+        let server = Server::default();
+        server.with(|state| state.hangs = true);
+        let mut lease = start(&server);
+        let error = lease.registered(MINUTE).await.unwrap_err().to_string();
+        assert!(error.contains("writing the record took longer than 5s"), "{error}");
+        server.with(|state| state.hangs = false);
+        lease.registered(MINUTE).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn data_that_was_lost_or_changed_is_written_again() {
+        let server = Server::default();
+        let mut lease = start(&server);
+        lease.registered(MINUTE).await.unwrap();
+        server.with(|state| state.record = None);
+        assert_eq!((told(&mut lease).await, lease.repairs()), (LeaseState::Registered, 1));
+        let other = Registration::new(Instance::new("b", "h", 1), []);
+        server.with(|state| state.record = Some(Arc::new(other)));
+        assert_eq!((told(&mut lease).await, lease.repairs()), (LeaseState::Registered, 2));
+        assert_eq!(server.with(|state| state.record.clone()), lease.registration());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_registry_that_goes_away_later_is_told_of_after_the_grace() {
+        let server = Server::default();
+        let mut lease = start(&server);
+        lease.registered(MINUTE).await.unwrap();
+        server.with(|state| state.away = true);
+        assert_eq!(told(&mut lease).await, LeaseState::Registered, "trouble is told at once");
+        let since = Instant::now();
+        assert!(lease.trouble().is_some_and(|why| why.contains("connection refused")));
+        assert!(matches!(told(&mut lease).await, LeaseState::Lost { .. }));
+        assert!(since.elapsed() >= Timing::default().grace, "{:?}", since.elapsed());
+        server.with(|state| state.away = false);
+        assert_eq!(told(&mut lease).await, LeaseState::Registered);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_update_is_written_at_once_and_an_equal_one_is_not() {
+        let server = Server::default();
+        let mut lease = start(&server);
+        lease.registered(MINUTE).await.unwrap();
+        lease.set_weight(7);
+        lease.set_weight(7);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert_eq!(server.with(|state| (state.writes, state.record.as_ref().unwrap().instance.weight)), (2, 7));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn withdrawing_is_done_when_it_says_so_and_bounded_when_it_cannot() {
+        let server = Server::default();
+        let mut lease = start(&server);
+        lease.registered(MINUTE).await.unwrap();
+        lease.withdraw(MINUTE).await.unwrap();
+        assert_eq!(server.with(|state| state.record.clone()), None);
+
+        let mut lease = start(&server);
+        lease.registered(MINUTE).await.unwrap();
+        server.with(|state| state.away = true);
+        let error = lease.withdraw(MINUTE).await.unwrap_err().to_string();
+        assert!(error.contains("connection refused"), "{error}");
+
+        server.with(|state| state.away = false);
+        let mut lease = start(&server);
+        lease.registered(MINUTE).await.unwrap();
+        server.with(|state| state.hangs = true);
+        let error = lease.withdraw(Duration::from_secs(2)).await.unwrap_err();
+        assert!(matches!(error, RegistryError::Timeout { .. }), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_that_is_dropped_is_withdrawn() {
+        let server = Server::default();
+        let mut lease = start(&server);
+        lease.registered(MINUTE).await.unwrap();
+        drop(lease);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert_eq!(server.with(|state| state.record.clone()), None);
+    }
+
+    #[test]
+    fn without_a_runtime_it_says_so() {
+        let lease = start(&Server::default());
+        assert!(matches!(lease.state(), LeaseState::Lost { reason } if reason.contains("outside of a tokio runtime")));
+    }
+}

@@ -43,8 +43,10 @@ impl fmt::Display for LeaseState {
     }
 }
 
-/// A registration that is kept. Dropping it withdraws on a best effort; [`withdraw`](Self::withdraw) says how it went.
+/// A registration that is kept. Keep the lease for as long as the service is offered: dropping it
+/// withdraws on a best effort; [`withdraw`](Self::withdraw) says how it went.
 #[derive(Debug)]
+#[must_use = "a lease that is dropped withdraws the registration"]
 pub struct Lease {
     wanted: watch::Sender<Wanted>,
     standing: watch::Receiver<Standing>,
@@ -116,7 +118,8 @@ impl Lease {
         self.standing.borrow().trouble.clone()
     }
 
-    /// Waits until the state, the repairs or the trouble changed since the last call, and answers the state.
+    /// Waits until the state, the repairs or the trouble changed since the last call, and answers the newest
+    /// state; what lay between is not told.
     /// Waits for ever once the lease has ended. Cancel-safe.
     pub async fn changed(&mut self) -> LeaseState {
         if self.standing.changed().await.is_err() {

@@ -28,13 +28,18 @@
 //! | `lease.rs`, `controller.rs`, `keep.rs` | a registration is a controller: its handle, its decisions, its shell |
 //! | `feed.rs`, `catalog.rs` | from an adapter to its consumers: the newest set and the difference; who offers what |
 //! | `backoff.rs` | how long to wait before the next try |
+//! | `protect.rs`, `cache.rs`, `keeper.rs` | consumers of a registry that can be unwell: what to believe, the last good set |
 //! | `url.rs`, `capability.rs`, `error.rs` | which adapter, what it can do, what went wrong |
 //! | `file/`, `memory/`, `fixed/` | the adapters `file://` (embedded default), `memory://`, `static://` |
+//! | `dns/` | the adapter `dns://` |
 
 mod backoff;
+mod cache;
 mod capability;
 mod catalog;
 mod controller;
+#[cfg(feature = "dns")]
+pub mod dns;
 mod error;
 mod feed;
 #[cfg(feature = "file")]
@@ -42,15 +47,20 @@ pub mod file;
 pub mod fixed;
 mod instance;
 mod keep;
+mod keeper;
 mod key;
 mod lease;
 pub mod memory;
 mod port;
+mod protect;
 mod url;
 
 pub use backoff::Backoff;
+pub use cache::Cache;
 pub use capability::{ADAPTERS, Capabilities, capability_table};
 pub use controller::{Seen, Timing};
+#[cfg(feature = "dns")]
+pub use dns::DnsRegistry;
 pub use error::RegistryError;
 pub use feed::{Changes, Feed, InstanceSet};
 #[cfg(feature = "file")]
@@ -58,8 +68,10 @@ pub use file::FileRegistry;
 pub use fixed::FixedRegistry;
 pub use instance::{DEFAULT_WEIGHT, Instance, InstanceId, Registration};
 pub use keep::{Record, keep};
+pub use keeper::Keeper;
 pub use key::{MAX_KEY_LEN, ServiceKey};
 pub use lease::{Lease, LeaseState};
 pub use memory::MemoryRegistry;
 pub use port::{Change, Discover, DownCause, Lookup, Registry, Survey};
+pub use protect::{Health, Hold, HoldReason, Protection};
 pub use url::{Hub, RegistryUrl, connect};

@@ -12,6 +12,7 @@ use crate::{
     instance::{Instance, InstanceId, Registration},
     key::ServiceKey,
     lease::Lease,
+    protect::Hold,
 };
 
 /// Where providers announce themselves.
@@ -142,12 +143,14 @@ pub struct Survey {
     pub last_change: Option<Duration>,
     /// Why the registry is not to be relied on at the moment; `None` when it is well.
     pub unwell: Option<String>,
+    /// What is held back at the moment, and why; see [`Protection`](crate::Protection).
+    pub hold: Option<Hold>,
 }
 
 impl Survey {
     /// A survey of these keys and nothing else known; for adapters.
     pub fn new(found: Vec<(ServiceKey, usize)>) -> Self {
-        Self { found, last_change: None, unwell: None }
+        Self { found, ..Self::default() }
     }
 
     /// Why there is no instance for `lookup`, in one line for people:
@@ -226,7 +229,7 @@ mod tests {
         let survey = Survey {
             found: vec![(key("shop.stock.v1.StockApi:0.9.0"), 2)],
             last_change: Some(Duration::from_millis(14_200)),
-            unwell: None,
+            ..Survey::default()
         };
         assert_eq!(
             survey.explain(&lookup, place),
@@ -240,8 +243,8 @@ mod tests {
         let lookup = Lookup::new(key("a.B")).of_application("stock");
         let survey = Survey {
             found: vec![(key("a.B"), 1), (key("blue/a.B:2"), 3), (key("a.B:3"), 0)],
-            last_change: None,
             unwell: Some("connection refused".to_owned()),
+            ..Survey::default()
         };
         assert_eq!(
             survey.explain(&lookup, "x://"),

@@ -48,6 +48,10 @@ pub fn connect(url: &str) -> Result<Hub, RegistryError> {
             Ok(Hub::new(MemoryRegistry::named(url.authority())))
         }
         "static" => Ok(Hub::new(FixedRegistry::from_url(&url)?)),
+        #[cfg(feature = "dns")]
+        "dns" => Ok(Hub::new(crate::dns::DnsRegistry::from_url(&url)?)),
+        #[cfg(not(feature = "dns"))]
+        "dns" => Err(feature_off("dns")),
         scheme if LATER.contains(&scheme) => {
             Err(RegistryError::NotInThisVersion { scheme: scheme.to_owned(), known: known() })
         }
@@ -212,7 +216,7 @@ impl Display for RegistryUrl {
     }
 }
 
-#[cfg(not(feature = "file"))]
+#[cfg(not(all(feature = "file", feature = "dns")))]
 fn feature_off(name: &str) -> RegistryError {
     RegistryError::FeatureOff { scheme: name.to_owned(), feature: name.to_owned() }
 }
@@ -317,6 +321,28 @@ mod tests {
         assert_eq!(url.parameter_as::<String>("x").unwrap().as_deref(), Some("1,2"));
         assert_eq!(url.parameter_as::<String>("z").unwrap(), None);
         assert_eq!(url.to_string(), "file://h1:1,h2:2/a b");
+    }
+
+    #[cfg(feature = "dns")]
+    #[test]
+    fn bad_names_are_named() {
+        for (url, why) in [
+            ("dns://", "no address"),
+            ("dns://stock", "host:port"),
+            ("dns://stock:80/x", "no path"),
+            ("dns://stock:80?every=0", "at least 1"),
+            ("dns://stock:80?every=often", "invalid digit"),
+        ] {
+            let error = connect(url).unwrap_err().to_string();
+            assert!(error.contains(why), "{url}: {error}");
+        }
+    }
+
+    #[cfg(not(feature = "dns"))]
+    #[test]
+    fn a_feature_that_is_off_is_named() {
+        let error = connect("dns://stock:80").unwrap_err().to_string();
+        assert!(error.contains("features = [\"dns\"]"), "{error}");
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use crate::{
 
 const KEY: &str = "shop.stock.v1.StockApi:1.0.0";
 /// The test that provider processes run as.
-const ENTRY: &str = "file::a_provider_process_is_found_and_says_goodbye";
+pub(crate) const ENTRY: &str = "file::a_provider_process_is_found_and_says_goodbye";
 
 fn lookup() -> Lookup {
     Lookup::new(KEY.parse::<ServiceKey>().unwrap())

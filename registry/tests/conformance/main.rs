@@ -1,7 +1,11 @@
 //! One conformance suite for every adapter, and what only the embedded one has to stand.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+mod adapters;
 #[cfg(all(feature = "file", unix))]
 mod child;
 #[cfg(all(feature = "file", unix))]
 mod file;
+mod rows;
 mod support;

@@ -1,11 +1,12 @@
 //! What the integration tests share: scratch directories, waiting with a deadline, provider processes.
 
+use std::time::Duration;
+#[cfg(any(feature = "file", feature = "dns"))]
 use std::{
     fs::DirBuilder,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
 };
 
 use mainstay_registry::{Change, Changes, Instance, InstanceId, Registration};
@@ -15,9 +16,11 @@ use tokio::time::timeout;
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A directory that is removed at the end of the test.
+#[cfg(any(feature = "file", feature = "dns"))]
 #[derive(Debug)]
 pub(crate) struct Scratch(PathBuf);
 
+#[cfg(any(feature = "file", feature = "dns"))]
 impl Scratch {
     pub(crate) fn new() -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -33,6 +36,7 @@ impl Scratch {
     }
 }
 
+#[cfg(any(feature = "file", feature = "dns"))]
 impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);

@@ -1,0 +1,250 @@
+//! The rows of the suite: what every adapter does, and what one does that declares a capability.
+
+use std::time::Duration;
+
+use mainstay_registry::{
+    Capabilities, Change, Discover, DownCause, Hub, Instance, InstanceId, LeaseState, Lookup, Registry, ServiceKey,
+};
+
+use crate::support::{DEADLINE, eventually, follow_until, next, stock};
+
+/// One registry under test.
+pub(crate) trait Subject {
+    /// What it declares.
+    const DECLARED: Capabilities;
+    /// What its description starts with.
+    const SCHEME: &str;
+
+    /// A new client of the same registry, as another process would have one.
+    fn client(&self) -> Hub;
+
+    /// Removes all registrations behind their owners' backs.
+    async fn tamper(&self) {
+        panic!("it declares `register`: say how a registration can be lost");
+    }
+
+    /// Starts a provider of `key` in a process of its own and answers what kills it.
+    fn killable(&self, _id: &str, _key: &str) -> impl FnOnce() {
+        panic!("it declares `detect_kill`: say how a provider is started");
+        #[expect(unreachable_code, reason = "gives the closure its type")]
+        || {}
+    }
+
+    /// Makes the registry lose everything and come back.
+    async fn restart(&self) {
+        panic!("it declares `server_restart`: say how it is restarted");
+    }
+
+    /// A key under which there are instances, where nothing can be registered.
+    fn filled(&self) -> usize {
+        0
+    }
+}
+
+/// Runs every row that `subject` declares.
+pub(crate) async fn conform<S: Subject>(subject: S) {
+    let Capabilities { register, detect_kill, detect_stop, server_restart, ensemble, config, .. } = S::DECLARED;
+    assert_eq!(subject.client().capabilities(), S::DECLARED);
+    row("starts with a snapshot", starts_with_a_snapshot(&subject)).await;
+    row("says what it is", says_what_it_is(&subject)).await;
+    if register {
+        row("register, see, leave", register_see_leave(&subject)).await;
+        row("two keys on one instance", two_keys_on_one_instance(&subject)).await;
+        row("an update keeps the identity", an_update_keeps_the_identity(&subject)).await;
+        row("lookups tell services apart", lookups_tell_services_apart(&subject)).await;
+        row("an absence is explained", an_absence_is_explained(&subject)).await;
+        row("a lost registration is repaired", a_lost_registration_is_repaired(&subject)).await;
+    } else {
+        row("takes no registrations and says so", takes_no_registrations(&subject)).await;
+    }
+    if detect_kill {
+        row("detect kill", detects_a_kill(&subject)).await;
+    }
+    if server_restart {
+        row("server restart", survives_a_restart(&subject)).await;
+    }
+    assert!(!(detect_stop || ensemble || config), "declared, and there is no row for it yet: write it");
+}
+
+async fn row(name: &str, run: impl Future<Output = ()>) {
+    run.await;
+    println!("{name}: ok");
+}
+
+fn lookup(key: &str) -> Lookup {
+    Lookup::new(key.parse::<ServiceKey>().unwrap())
+}
+
+async fn starts_with_a_snapshot(subject: &impl Subject) {
+    let client = subject.client();
+    for _ in 0..2 {
+        let change = next(&mut client.subscribe(lookup("nobody.Knows"))).await;
+        let Change::Snapshot(all) = &change else { panic!("{change:?}") };
+        assert_eq!(all.len(), subject.filled());
+    }
+}
+
+async fn says_what_it_is<S: Subject>(subject: &S) {
+    let client = subject.client();
+    assert!(Registry::describe(&client).starts_with(S::SCHEME), "{}", Registry::describe(&client));
+    assert_eq!(Registry::describe(&client), Discover::describe(&client));
+}
+
+async fn register_see_leave(subject: &impl Subject) {
+    let (provider, consumer) = (subject.client(), subject.client());
+    let mut changes = consumer.subscribe(lookup("a.B:1"));
+    assert_eq!(next(&mut changes).await, Change::Snapshot(vec![]));
+    let registration = stock("one", &["a.B:1"]);
+    let mut lease = provider.register(registration.clone());
+    lease.registered(DEADLINE).await.unwrap();
+    assert_eq!(lease.state(), LeaseState::Registered);
+    assert_eq!(next(&mut changes).await, Change::Up(registration.instance.clone()));
+    let late = next(&mut consumer.subscribe(lookup("a.B:1"))).await;
+    assert_eq!(late, Change::Snapshot(vec![registration.instance]), "a late consumer sees it at once");
+    lease.withdraw(DEADLINE).await.unwrap();
+    assert_eq!(next(&mut changes).await, Change::Down(InstanceId::new("one"), DownCause::Withdrawn));
+    // A lease that is dropped is a goodbye too.
+    drop(provider.register(stock("two", &["a.B:1"])));
+    let mut three = provider.register(stock("three", &["a.B:1"]));
+    three.registered(DEADLINE).await.unwrap();
+    let mut known = vec![];
+    follow_until(
+        &mut changes,
+        &mut known,
+        "only three is left",
+        |known| matches!(known, [three] if three.id.as_str() == "three"),
+    )
+    .await;
+    drop(three);
+    follow_until(&mut changes, &mut known, "nobody is left", <[Instance]>::is_empty).await;
+}
+
+async fn two_keys_on_one_instance(subject: &impl Subject) {
+    let (provider, consumer) = (subject.client(), subject.client());
+    let mut lease = provider.register(stock("one", &["a.B:1", "blue/a.C"]));
+    lease.registered(DEADLINE).await.unwrap();
+    for key in ["a.B:1", "blue/a.C", "*/a.C:*"] {
+        let mut known = vec![];
+        follow_until(&mut consumer.subscribe(lookup(key)), &mut known, key, |known| known.len() == 1).await;
+        assert_eq!(known[0].id.as_str(), "one");
+    }
+    lease.withdraw(DEADLINE).await.unwrap();
+}
+
+async fn an_update_keeps_the_identity(subject: &impl Subject) {
+    let (provider, consumer) = (subject.client(), subject.client());
+    let mut lease = provider.register(stock("one", &["a.B:1"]));
+    lease.registered(DEADLINE).await.unwrap();
+    let mut changes = consumer.subscribe(lookup("a.B:1"));
+    let mut known = vec![];
+    follow_until(&mut changes, &mut known, "it is up", |known| known.len() == 1).await;
+    lease.update(|instance| {
+        instance.weight = 7;
+        instance.labels.insert("colour".to_owned(), "green".to_owned());
+        instance.id = InstanceId::new("another");
+    });
+    let heard = follow_until(&mut changes, &mut known, "the new weight", |known| known[0].weight == 7).await;
+    assert!(matches!(&heard[..], [Change::Up(up)] if up.id.as_str() == "one"), "{heard:?}");
+    assert_eq!(known[0].labels["colour"], "green");
+    lease.withdraw(DEADLINE).await.unwrap();
+}
+
+async fn lookups_tell_services_apart(subject: &impl Subject) {
+    let (provider, consumer) = (subject.client(), subject.client());
+    let mut leases: Vec<_> =
+        ["a.B", "a.B:1", "blue/a.B:1", "a.BB:1"].map(|key| provider.register(stock(key, &[key]))).into_iter().collect();
+    for lease in &mut leases {
+        lease.registered(DEADLINE).await.unwrap();
+    }
+    let application = |name: &str| lookup("a.B:1").of_application(name);
+    for (lookup, expected) in [
+        (lookup("a.B"), vec!["a.B"]),
+        (lookup("a.B:1"), vec!["a.B:1"]),
+        (lookup("blue/a.B:1"), vec!["blue/a.B:1"]),
+        (lookup("*/a.B:*"), vec!["a.B", "a.B:1", "blue/a.B:1"]),
+        (lookup("blue/a.B"), vec![]),
+        (application("stock"), vec!["a.B:1"]),
+        (application("price"), vec![]),
+    ] {
+        let mut known = vec![];
+        let what = format!("{lookup} finds {expected:?}");
+        follow_until(&mut consumer.subscribe(lookup), &mut known, &what, |known| {
+            let mut ids: Vec<_> = known.iter().map(|instance| instance.id.as_str()).collect();
+            ids.sort_unstable();
+            ids == expected
+        })
+        .await;
+    }
+}
+
+async fn an_absence_is_explained(subject: &impl Subject) {
+    let (provider, consumer) = (subject.client(), subject.client());
+    let mut old = provider.register(stock("old", &["a.D:0.9.0"]));
+    old.registered(DEADLINE).await.unwrap();
+    let wanted = lookup("a.D:1.0.0");
+    let _changes = consumer.subscribe(wanted.clone());
+    let place = Discover::describe(&consumer);
+    let expected = format!("no instance of a.D 1.0.0 in {place}; found 1 of version 0.9.0; last change ");
+    eventually("the other version is surveyed", async || {
+        consumer.survey("a.D").explain(&wanted, &place).starts_with(&expected)
+    })
+    .await;
+}
+
+async fn a_lost_registration_is_repaired(subject: &impl Subject) {
+    let (provider, consumer) = (subject.client(), subject.client());
+    let mut lease = provider.register(stock("one", &["a.B:1"]));
+    lease.registered(DEADLINE).await.unwrap();
+    let mut changes = consumer.subscribe(lookup("a.B:1"));
+    let mut known = vec![];
+    follow_until(&mut changes, &mut known, "it is up", |known| known.len() == 1).await;
+    for repairs in 1..=2 {
+        subject.tamper().await;
+        eventually("it is repaired", async || lease.repairs() == repairs).await;
+        follow_until(&mut changes, &mut known, "it is up again", |known| known.len() == 1).await;
+    }
+    assert_eq!(lease.state(), LeaseState::Registered);
+    lease.withdraw(DEADLINE).await.unwrap();
+}
+
+async fn takes_no_registrations(subject: &impl Subject) {
+    let mut lease = subject.client().register(stock("one", &["a.B:1"]));
+    assert_eq!(lease.state(), LeaseState::Unsupported);
+    assert!(lease.registered(DEADLINE).await.is_err());
+    lease.withdraw(DEADLINE).await.unwrap();
+}
+
+async fn detects_a_kill(subject: &impl Subject) {
+    let consumer = subject.client();
+    let mut changes = consumer.subscribe(lookup("a.B:1"));
+    let kill = subject.killable("victim", "a.B:1");
+    let mut known = vec![];
+    follow_until(&mut changes, &mut known, "it is up", |known| known.len() == 1).await;
+    let killed = tokio::time::Instant::now();
+    kill();
+    let change = next(&mut changes).await;
+    let took = killed.elapsed();
+    assert_eq!(change, Change::Down(InstanceId::new("victim"), DownCause::Died));
+    println!("  Down after {took:?}");
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+async fn survives_a_restart<S: Subject>(subject: &S) {
+    let (provider, consumer) = (subject.client(), subject.client());
+    let mut lease = provider.register(stock("one", &["a.B:1"]));
+    let there = if S::DECLARED.register { 1 } else { subject.filled() };
+    if S::DECLARED.register {
+        lease.registered(DEADLINE).await.unwrap();
+    }
+    let mut changes = consumer.subscribe(lookup("a.B:1"));
+    let mut known = vec![];
+    follow_until(&mut changes, &mut known, "it is up", |known| known.len() == there).await;
+    subject.restart().await;
+    // What was heard on the way was never a Down: a second look finds all, and so does a new client.
+    follow_until(&mut subject.client().subscribe(lookup("a.B:1")), &mut vec![], "a new client", |known| {
+        known.len() == there
+    })
+    .await;
+    let heard = tokio::time::timeout(Duration::from_millis(10), changes.next()).await;
+    assert!(!matches!(heard, Ok(Some(Change::Down(..)))), "{heard:?}");
+}
