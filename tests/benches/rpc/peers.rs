@@ -50,8 +50,9 @@ pub(crate) fn build(candidate: &Candidate) -> Result<PathBuf, String> {
         return Err(format!("{} does not build", candidate.name));
     }
     let text = String::from_utf8_lossy(&output.stdout);
-    let messages = text.lines().filter_map(|l| serde_json::from_str::<Value>(l).ok());
-    let program = messages.filter_map(|m| m["executable"].as_str().map(PathBuf::from)).last();
+    // The last message with a program is the target itself.
+    let messages = text.lines().rev().filter_map(|l| serde_json::from_str::<Value>(l).ok());
+    let program = messages.filter_map(|m| m["executable"].as_str().map(PathBuf::from)).next();
     program.ok_or_else(|| format!("cargo built no program for {}", candidate.name))
 }
 

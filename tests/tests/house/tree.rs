@@ -25,8 +25,8 @@ impl Tree {
         let mut tree = Tree::default();
         walk(&root, &root, &mut tree.files);
         tree.files.sort_by(|a, b| a.path.cmp(&b.path));
-        for entry in fs::read_dir(&root).unwrap().flatten() {
-            if entry.file_type().unwrap().is_dir() {
+        for entry in fs::read_dir(&root).expect("the root").flatten() {
+            if entry.file_type().expect("a type").is_dir() {
                 tree.folders.push(entry.file_name().to_string_lossy().into_owned());
             }
         }
@@ -75,16 +75,16 @@ impl Source {
 }
 
 fn walk(root: &Path, folder: &Path, files: &mut Vec<Source>) {
-    for entry in fs::read_dir(folder).unwrap().flatten() {
+    for entry in fs::read_dir(folder).expect("a folder").flatten() {
         let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
         if name.starts_with('.') || name == "target" {
             continue;
         }
-        if entry.file_type().unwrap().is_dir() {
+        if entry.file_type().expect("a type").is_dir() {
             walk(root, &path, files);
         } else if ["rs", "toml", "md"].iter().any(|e| path.extension().is_some_and(|x| x == *e)) {
             let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-            files.push(Source { path: path.strip_prefix(root).unwrap().display().to_string(), text });
+            files.push(Source { path: path.strip_prefix(root).expect("below the root").display().to_string(), text });
         }
     }
 }
