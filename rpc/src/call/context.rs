@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 use tokio::{task::JoinHandle, time::Instant};
-use tonic::metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue};
+use tonic::metadata::{Ascii, Binary, MetadataKey, MetadataMap, MetadataValue};
 
 tokio::task_local! {
     static CURRENT: Cx;
@@ -28,7 +28,14 @@ struct Inner {
     peer: Option<Peer>,
     metadata: MetadataMap,
     deadline: Option<Instant>,
-    trailers: Mutex<MetadataMap>,
+    beside: Mutex<Beside>,
+}
+
+/// What goes back beside the answer.
+#[derive(Default)]
+struct Beside {
+    headers: MetadataMap,
+    trailers: MetadataMap,
 }
 
 impl Cx {
@@ -39,7 +46,7 @@ impl Cx {
             peer: call.peer.take(),
             metadata: std::mem::take(&mut call.metadata),
             deadline: call.deadline,
-            trailers: Mutex::new(MetadataMap::new()),
+            beside: Mutex::default(),
         }))
     }
 
@@ -73,14 +80,39 @@ impl Cx {
         Some(self.0.deadline?.saturating_duration_since(Instant::now()))
     }
 
+    /// Sends metadata back before the answer, or before the first message of a stream: set it before returning that.
+    /// A call that fails sends none of it.
+    pub fn set_header(&self, key: MetadataKey<Ascii>, value: MetadataValue<Ascii>) {
+        self.beside(|beside| beside.headers.append(key, value));
+    }
+
+    /// The same for binary metadata; the key ends in `-bin`.
+    pub fn set_header_bin(&self, key: MetadataKey<Binary>, value: MetadataValue<Binary>) {
+        self.beside(|beside| beside.headers.append_bin(key, value));
+    }
+
     /// Sends metadata back after the answer, as trailers.
     pub fn set_trailer(&self, key: MetadataKey<Ascii>, value: MetadataValue<Ascii>) {
-        self.0.trailers.lock().unwrap_or_else(PoisonError::into_inner).append(key, value);
+        self.beside(|beside| beside.trailers.append(key, value));
+    }
+
+    /// The same for binary metadata; the key ends in `-bin`.
+    pub fn set_trailer_bin(&self, key: MetadataKey<Binary>, value: MetadataValue<Binary>) {
+        self.beside(|beside| beside.trailers.append_bin(key, value));
+    }
+
+    /// What [`set_header`](Self::set_header) collected.
+    pub(crate) fn take_headers(&self) -> MetadataMap {
+        self.beside(|beside| std::mem::take(&mut beside.headers))
     }
 
     /// What [`set_trailer`](Self::set_trailer) collected.
     pub(crate) fn take_trailers(&self) -> MetadataMap {
-        std::mem::take(&mut *self.0.trailers.lock().unwrap_or_else(PoisonError::into_inner))
+        self.beside(|beside| std::mem::take(&mut beside.trailers))
+    }
+
+    fn beside<R>(&self, edit: impl FnOnce(&mut Beside) -> R) -> R {
+        edit(&mut self.0.beside.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Runs a future inside this context.
@@ -120,7 +152,7 @@ pub async fn detached<F: Future>(future: F) -> F::Output {
 
 impl Inner {
     fn bare(method: Method) -> Self {
-        Self { method, peer: None, metadata: MetadataMap::new(), deadline: None, trailers: Mutex::default() }
+        Self { method, peer: None, metadata: MetadataMap::new(), deadline: None, beside: Mutex::default() }
     }
 }
 
@@ -174,5 +206,15 @@ mod tests {
         });
         assert_eq!(inside.await, (deadline, None));
         assert!(Cx::current().is_none());
+    }
+
+    #[test]
+    fn what_goes_back_beside_the_answer_is_taken_once() {
+        let cx = context(None);
+        cx.set_header("a".parse().unwrap(), "1".parse().unwrap());
+        cx.set_header_bin("a-bin".parse().unwrap(), MetadataValue::from_bytes(b"\0"));
+        cx.set_trailer_bin("b-bin".parse().unwrap(), MetadataValue::from_bytes(b"\xff"));
+        assert_eq!((cx.take_headers().len(), cx.take_headers().len()), (2, 0));
+        assert_eq!(cx.take_trailers().get_bin("b-bin").unwrap().to_bytes().unwrap().as_ref(), b"\xff");
     }
 }

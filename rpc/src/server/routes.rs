@@ -122,11 +122,12 @@ where
     Res: prost::Message + 'static,
     E: ServiceError,
 {
-    let trailers = cx.clone();
+    let own = cx.clone();
     Box::pin(cx.scope(async move {
-        let response = function.await.map_err(|error| failed(error, &trailers))?;
+        let response = function.await.map_err(|error| failed(error, &own))?;
         let mut reply = Reply::new(Payload::One(Frame::encode(&response)));
-        reply.trailers = trailers.take_trailers();
+        reply.metadata = own.take_headers();
+        reply.trailers = own.take_trailers();
         Ok(reply)
     }))
 }
@@ -138,11 +139,12 @@ where
     Res: prost::Message + Default + 'static,
     E: ServiceError,
 {
-    let trailers = cx.clone();
+    let own = cx.clone();
     Box::pin(cx.scope(async move {
-        let response = function.await.map_err(|error| failed(error, &trailers))?;
+        let response = function.await.map_err(|error| failed(error, &own))?;
         let mut reply = Reply::new(Payload::Stream(response.encode()));
-        reply.trailers = trailers.take_trailers();
+        reply.metadata = own.take_headers();
+        reply.trailers = own.take_trailers();
         Ok(reply)
     }))
 }
