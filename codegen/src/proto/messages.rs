@@ -39,8 +39,8 @@ pub(crate) fn tree(source: &Source) -> Result<TokenStream, String> {
         let (proto, rust) = (format!(".google.protobuf.{name}"), format!("::mainstay::__private::prost_types::{name}"));
         config.extern_path(proto, rust);
     }
-    let requests =
-        source.files.iter().map(|file| (Module::from_protobuf_package_name(file.package()), file.clone())).collect();
+    let files = source.known.iter().chain(&source.files);
+    let requests = files.map(|file| (Module::from_protobuf_package_name(file.package()), file.clone())).collect();
     let modules = config.generate(requests).map_err(|error| error.to_string())?;
     let mut tree = Tree::default();
     for (module, text) in modules {

@@ -42,6 +42,8 @@ pub(crate) struct Source {
     pub(crate) package: String,
     /// All files, the imported ones first.
     pub(crate) files: Vec<FileDescriptorProto>,
+    /// The files of the well-known types that are imported: prost-build looks its types up there and writes none of them.
+    pub(crate) known: Vec<FileDescriptorProto>,
     /// Where they are.
     pub(crate) paths: Vec<PathBuf>,
     name: String,
@@ -88,8 +90,8 @@ pub(crate) fn read(input: &Input, root: &Path) -> syn::Result<Source> {
     // Sorted so that what is imported comes first: the file itself is the last.
     let (name, package) =
         files.last().map(|file| (file.name().to_owned(), file.package().to_owned())).unwrap_or_default();
-    let files = files.into_iter().filter(|file| !file.name().starts_with("google/protobuf/")).collect();
-    Ok(Source { package, files, paths, name })
+    let (known, files) = files.into_iter().partition(|file| file.name().starts_with("google/protobuf/"));
+    Ok(Source { package, files, known, paths, name })
 }
 
 /// Where imports are looked for: the directories given, or else every one from the file's own up to the package.
@@ -136,9 +138,20 @@ mod tests {
         );
         let source = source.ok().unwrap();
         assert_eq!((source.package.as_str(), source.stem().as_str(), source.files.len()), ("a.b", "x", 1));
+        assert_eq!(source.known.len(), 1);
         let set = FileDescriptorSet::decode(source.encoded().as_slice()).unwrap();
         assert!(set.file[0].service.is_empty());
         assert_eq!(set.file[0].source_code_info.as_ref().unwrap().location.len(), 1);
+    }
+
+    #[test]
+    fn a_message_of_a_well_known_type_alone_can_be_written() {
+        let source = read_text(
+            "syntax = \"proto3\"; import \"google/protobuf/wrappers.proto\";\n\
+             message M { google.protobuf.BoolValue on = 1; }",
+        );
+        let tree = crate::proto::messages::tree(&source.ok().unwrap()).unwrap().to_string();
+        assert!(tree.contains("Option < bool >"), "{tree}");
     }
 
     #[test]
