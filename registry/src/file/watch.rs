@@ -6,6 +6,7 @@
 use std::{path::Path, time::Duration};
 
 /// A hint; the lock is the truth.
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only inotify gives hints"))]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Hint {
     /// A file got this name.
@@ -50,11 +51,14 @@ impl Watch {
 
     /// How long to wait between two listings.
     pub(super) fn interval(&self) -> Duration {
+        if self.has_hints() { LIST_WITH_HINTS } else { LIST_WITHOUT }
+    }
+
+    fn has_hints(&self) -> bool {
         #[cfg(target_os = "linux")]
-        if self.source.is_some() {
-            return LIST_WITH_HINTS;
-        }
-        LIST_WITHOUT
+        return self.source.is_some();
+        #[cfg(not(target_os = "linux"))]
+        false
     }
 
     /// Watches what `dir` names now, if that is another directory than before. Answers whether it was.
