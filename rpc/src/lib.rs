@@ -5,8 +5,11 @@ extern crate self as mainstay;
 
 pub mod call;
 pub mod client;
+mod cluster;
+mod error;
 pub mod message;
 pub mod mock;
+pub mod prelude;
 pub mod schema;
 pub mod server;
 pub mod transport;
@@ -15,6 +18,7 @@ pub mod transport;
 #[path = "door.rs"]
 pub mod __private;
 
+pub use error::Error;
 pub use mainstay_codegen::{Message, ServiceError, service};
 
 #[cfg(feature = "proto")]

@@ -27,6 +27,7 @@ pub use reason::{Fault, Reason};
 pub use status::Status;
 pub(crate) use streaming::decode;
 pub use streaming::{Sender, Streaming};
+pub use tonic::Code;
 
 /// A boxed future, as layers and dyn-compatible traits return it.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -1,5 +1,7 @@
 //! The client's half of a call: from typed stubs to invocations.
 
+mod connect;
 mod stub;
 
+pub use connect::{Balance, ConnectBuilder, Discovery, connect};
 pub use stub::{Client, from_channel, in_process};

@@ -1,0 +1,284 @@
+//! `StockApiClient::connect("stock")`: from a name to a client, with a safe default for everything.
+//!
+//! Building is lazy: it reads no socket and waits for nobody, so a dependency that is away keeps no program from
+//! starting. The first call does the rest.
+
+use super::Client;
+use crate::{
+    Error,
+    call::{Channel, ServiceDef},
+    cluster::{Cluster, Settings},
+    transport::{Connect, Http2Limits, Tcp},
+};
+use mainstay_registry::{
+    Discover, FixedRegistry, Hub, Instance, InstanceId, Lookup, MemoryRegistry, RegistryError, ServiceKey,
+};
+use std::{fmt, marker::PhantomData, ops::RangeInclusive, sync::Arc, time::Duration};
+use tower_layer::Layer;
+
+/// How one of several instances is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Balance {
+    /// Two are drawn by weight, and the one that is expected to answer sooner gets the call: by the latency that was
+    /// seen and the calls that are under way there. A slow instance is avoided without anyone saying that it is slow.
+    #[default]
+    P2c,
+    /// One after the other, smoothly by weight.
+    RoundRobin,
+    /// Drawn by weight.
+    Random,
+}
+
+/// Where instances are looked up: a URL, a [`Hub`], or anything that discovers.
+#[derive(Debug)]
+pub struct Discovery(Source);
+
+#[derive(Debug)]
+enum Source {
+    Url(String),
+    Is(Arc<dyn Discover>),
+}
+
+/// A client being set up. See [`Client`](super::Client) for what it becomes.
+pub struct ConnectBuilder<C> {
+    definition: &'static ServiceDef,
+    application: String,
+    discovery: Option<Discovery>,
+    address: Option<String>,
+    settings: Settings,
+    layers: Vec<Box<dyn FnOnce(Channel) -> Channel>>,
+    client: PhantomData<fn() -> C>,
+}
+
+/// A client of what `application` serves of `definition`; an empty name means any application.
+pub fn connect<C: From<Client>>(definition: &'static ServiceDef, application: &str) -> ConnectBuilder<C> {
+    ConnectBuilder {
+        definition,
+        application: application.to_owned(),
+        discovery: None,
+        address: None,
+        settings: Settings::default(),
+        layers: Vec::new(),
+        client: PhantomData,
+    }
+}
+
+impl<C: From<Client>> ConnectBuilder<C> {
+    /// Looks instances up in this registry: a URL, a [`Hub`], a registry. Default: the embedded `file://`.
+    #[must_use]
+    pub fn registry(mut self, registry: impl Into<Discovery>) -> Self {
+        self.discovery = Some(registry.into());
+        self
+    }
+
+    /// Connects to this `host:port` and looks nothing up. It wins over [`registry`](Self::registry).
+    #[must_use]
+    pub fn address(mut self, address: impl Into<String>) -> Self {
+        self.address = Some(address.into());
+        self
+    }
+
+    /// Opens connections in another way than TCP: memory, TLS, a simulated network.
+    #[must_use]
+    pub fn connector(mut self, connector: impl Connect) -> Self {
+        self.settings.connector = Arc::new(connector);
+        self
+    }
+
+    /// Bounds what one connection may cost.
+    #[must_use]
+    pub fn limits(mut self, limits: Http2Limits) -> Self {
+        self.settings.limits = limits;
+        self
+    }
+
+    /// How long a call may take when neither the caller nor the method says. Default: 5 s for one that answers with
+    /// one message, no bound for one that answers with a stream.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.settings.timeout = Some(timeout);
+        self
+    }
+
+    /// How often a failed call is sent again, at most, when neither the caller nor the method says. Default 2. It still
+    /// needs an idempotent method, or a server that was not reached.
+    #[must_use]
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.settings.retries = retries;
+        self
+    }
+
+    /// How one of several instances is chosen.
+    #[must_use]
+    pub fn balance(mut self, balance: Balance) -> Self {
+        self.settings.balance = balance;
+        self
+    }
+
+    /// How many connections an instance gets: the first number when it is used at all, more as calls pile up.
+    /// Default `1..=4`.
+    #[must_use]
+    pub fn connections(mut self, connections: RangeInclusive<usize>) -> Self {
+        self.settings.connections = connections;
+        self
+    }
+
+    /// Bounds one attempt to connect. Default 3 s.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.connect_timeout = timeout;
+        self
+    }
+
+    /// Puts a layer of one's own on top of the stack; the one that is added last sees a call first.
+    #[must_use]
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<Channel> + 'static,
+        L::Service: tower_service::Service<
+                crate::call::Invocation,
+                Response = crate::call::Reply,
+                Error = crate::call::Status,
+                Future: Send + 'static,
+            > + Clone
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.layers.push(Box::new(move |channel| Channel::new(layer.layer(channel))));
+        self
+    }
+
+    /// The client. Connects to nobody yet.
+    ///
+    /// # Errors
+    /// A registry URL or an address that cannot be read, or a registry that cannot be used on this machine.
+    pub fn build(self) -> Result<C, Error> {
+        let discover = match (self.address, self.discovery) {
+            (Some(address), _) => direct(&address)?,
+            (None, Some(discovery)) => discovery.open()?,
+            (None, None) => Discovery::from("file://").open()?,
+        };
+        let key = ServiceKey {
+            interface: self.definition.full_name.to_owned(),
+            group: self.definition.group.map(str::to_owned),
+            version: self.definition.version.map(str::to_owned),
+        };
+        let application = Some(self.application).filter(|name| !name.is_empty());
+        let lookup = Lookup { key, application };
+        let channel = Channel::new(Cluster::new(discover, lookup, self.settings));
+        let channel = self.layers.into_iter().fold(channel, |channel, wrap| wrap(channel));
+        Ok(Client::new(self.definition, channel).into())
+    }
+}
+
+/// One address that offers whatever is asked of it.
+fn direct(text: &str) -> Result<Arc<dyn Discover>, Error> {
+    let bad = |why: &str| Error::Address { text: text.chars().take(200).collect(), why: why.to_owned() };
+    let (host, port) = text.rsplit_once(':').ok_or_else(|| bad("it has no port"))?;
+    let port = port.parse::<u16>().ok().filter(|port| *port != 0).ok_or_else(|| bad("the port is no number"))?;
+    let host = match host.strip_prefix('[') {
+        Some(v6) => v6.strip_suffix(']').ok_or_else(|| bad("the bracket is not closed"))?,
+        None if host.contains(':') => return Err(bad("an IPv6 address stands in brackets")),
+        None => host,
+    };
+    if host.is_empty() || host.contains(['/', '@', ' ', '[', ']']) {
+        return Err(bad("the host is no name and no IP address"));
+    }
+    let instance = Instance::new("", host, port).with_id(InstanceId::new(text));
+    Ok(Arc::new(FixedRegistry::new([instance])))
+}
+
+impl Discovery {
+    fn open(self) -> Result<Arc<dyn Discover>, RegistryError> {
+        match self.0 {
+            Source::Url(url) => Ok(Arc::new(mainstay_registry::connect(&url)?)),
+            Source::Is(discover) => Ok(discover),
+        }
+    }
+}
+
+impl From<&str> for Discovery {
+    fn from(url: &str) -> Self {
+        Self(Source::Url(url.to_owned()))
+    }
+}
+
+impl From<String> for Discovery {
+    fn from(url: String) -> Self {
+        Self(Source::Url(url))
+    }
+}
+
+impl From<Arc<dyn Discover>> for Discovery {
+    fn from(discover: Arc<dyn Discover>) -> Self {
+        Self(Source::Is(discover))
+    }
+}
+
+impl From<Hub> for Discovery {
+    fn from(hub: Hub) -> Self {
+        Self(Source::Is(Arc::new(hub)))
+    }
+}
+
+impl From<&Hub> for Discovery {
+    fn from(hub: &Hub) -> Self {
+        hub.clone().into()
+    }
+}
+
+impl From<MemoryRegistry> for Discovery {
+    fn from(registry: MemoryRegistry) -> Self {
+        Self(Source::Is(Arc::new(registry)))
+    }
+}
+
+impl From<FixedRegistry> for Discovery {
+    fn from(registry: FixedRegistry) -> Self {
+        Self(Source::Is(Arc::new(registry)))
+    }
+}
+
+impl<C> fmt::Debug for ConnectBuilder<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectBuilder")
+            .field("service", &self.definition.full_name)
+            .field("application", &self.application)
+            .field("discovery", &self.discovery)
+            .field("address", &self.address)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            connector: Arc::new(Tcp),
+            limits: Http2Limits::default(),
+            timeout: None,
+            retries: 2,
+            balance: Balance::default(),
+            connections: 1..=4,
+            connect_timeout: Duration::from_secs(3),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        for text in ["127.0.0.1:80", "[::1]:80", "stock.local:7001"] {
+            assert!(direct(text).is_ok(), "{text}");
+        }
+        for text in ["", "stock", "stock:", "stock:0", "stock:99999", "::1:80", "[::1:80", ":80", "http://stock:80"] {
+            let error = direct(text).unwrap_err().to_string();
+            assert!(error.contains("is no address"), "{text}: {error}");
+        }
+    }
+}
