@@ -217,6 +217,8 @@ impl Controller {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const SEC: Duration = Duration::from_secs(1);
@@ -322,5 +324,86 @@ mod tests {
         assert!(matches!(controller.step(SEC), Step::Wait(_)));
         controller.wish_changed();
         assert_eq!(controller.step(SEC), Step::Write);
+    }
+
+    /// What a registry does between two steps of the controller.
+    #[derive(Clone, Copy, Debug)]
+    enum Fate {
+        GoesAway,
+        ComesBack,
+        LosesTheRecord,
+        MixesItUp,
+        Nothing,
+    }
+
+    /// A registry: away or not, and with what record (`Some(true)`: as wanted).
+    #[derive(Clone, Copy, Debug, Default)]
+    struct Server {
+        away: bool,
+        record: Option<bool>,
+    }
+
+    impl Server {
+        fn suffer(&mut self, fate: Fate) {
+            match fate {
+                Fate::GoesAway => self.away = true,
+                Fate::ComesBack => self.away = false,
+                Fate::LosesTheRecord => self.record = None,
+                Fate::MixesItUp => self.record = self.record.map(|_| false),
+                Fate::Nothing => {}
+            }
+        }
+
+        /// Does one step of `controller` and answers how long that took.
+        fn serve(&mut self, controller: &mut Controller, now: Duration, random: u64) -> Duration {
+            let answer = |away| if away { Err("away".to_owned()) } else { Ok(()) };
+            match controller.step(now) {
+                Step::Wait(wait) => return wait,
+                Step::Write => {
+                    // Away in the middle: it may be done although it failed.
+                    if !self.away || random.is_multiple_of(2) {
+                        self.record = Some(true);
+                    }
+                    controller.wrote(now, answer(self.away), random);
+                }
+                Step::ReadBack => {
+                    let seen = self.record.map_or(Seen::Absent, |same| if same { Seen::Same } else { Seen::Different });
+                    controller.read(now, answer(self.away).map(|()| seen), random);
+                }
+                Step::Remove | Step::Done => panic!("nobody asked for that: {controller:?}"),
+            }
+            Duration::from_millis(1)
+        }
+    }
+
+    fn fate() -> impl Strategy<Value = Fate> {
+        prop::sample::select(vec![
+            Fate::GoesAway,
+            Fate::ComesBack,
+            Fate::LosesTheRecord,
+            Fate::MixesItUp,
+            Fate::Nothing,
+        ])
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_registry_suffered_the_record_is_right_soon_after_it_is_well(
+            history in prop::collection::vec((fate(), any::<u64>()), 0..60)
+        ) {
+            let timing = Timing::default();
+            let mut controller = Controller::new(timing);
+            let (mut server, mut now) = (Server::default(), Duration::ZERO);
+            for (fate, random) in history {
+                server.suffer(fate);
+                now += server.serve(&mut controller, now, random);
+            }
+            server.suffer(Fate::ComesBack);
+            let bound = now + timing.backoff.max + timing.audit + SEC;
+            while server.record != Some(true) || controller.state != LeaseState::Registered {
+                now += server.serve(&mut controller, now, u64::MAX);
+                prop_assert!(now <= bound, "{controller:?} {server:?}");
+            }
+        }
     }
 }
