@@ -3,7 +3,6 @@
 use super::{ErrorType, Field, Fields, Variant};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
-use syn::spanned::Spanned;
 
 /// `Display`, `Error` and `ServiceError`.
 pub(super) fn error(error: &ErrorType) -> TokenStream {
@@ -110,9 +109,8 @@ fn local(field: &Field) -> Ident {
     format_ident!("field_{}", field.key, span = Span::mixed_site())
 }
 
-/// A function of the field's trait, at the span of its type.
+/// A function of the field's trait, on the user's own tokens of the type: that is where a wrong one is reported.
 fn function(field: &Field, name: &str) -> TokenStream {
-    let span = field.ty.span().resolved_at(Span::mixed_site());
-    let name = Ident::new(name, span);
-    quote_spanned!(span=> ::mainstay::__private::ErrorField::#name)
+    let (ty, name) = (&field.ty, Ident::new(name, Span::mixed_site()));
+    quote_spanned!(Span::mixed_site()=> <#ty as ::mainstay::__private::ErrorField<_>>::#name)
 }

@@ -131,7 +131,8 @@ fn enumeration(name: &str, data: &DataEnum, lock: Option<&Locked>, problems: &mu
                     .at(discriminant, "a number on the wire is written as a number, so that the macro can read it"),
             }
         }
-        let default = default_marker(&variant.attrs).is_some();
+        // A second one has been reported, and would only take the same number.
+        let default = default_marker(&variant.attrs).is_some() && !values.iter().any(|value: &Value| value.default);
         if let Some(written) = written {
             if default && written.number != 0 {
                 problems.at_span(written.span, "the `#[default]` variant is number 0");

@@ -1,15 +1,14 @@
 //! The model → the impls.
 //!
 //! Everything is named through the door module and, beside that, by the user's own tokens. What is written here is
-//! spanned at the macro, so that no local name meets one of the user's; each call that can fail to compile is
-//! spanned at the type that it is about.
+//! spanned at the macro, so that no local name meets one of the user's.
 
 use super::model::{Data, Field, Message, Value, Variant};
 use crate::case::screaming;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use std::path::PathBuf;
-use syn::{Type, spanned::Spanned};
+use syn::Type;
 
 /// A struct.
 pub(crate) fn structure(message: &Message, fields: &[Field]) -> TokenStream {
@@ -189,22 +188,21 @@ fn prost_message(ident: &Ident, name: &str, fields: &[Field]) -> TokenStream {
     }
 }
 
-/// A function of the field's trait, at the span of its type.
+/// A function of the field's trait. The type is the user's own tokens, so that a type which cannot be a field is reported
+/// there, and only once however often it is named.
 fn call(field: &Field, function: &str) -> TokenStream {
-    let span = field.ty.span().resolved_at(Span::mixed_site());
-    let function = Ident::new(function, span);
+    let (ty, function) = (&field.ty, Ident::new(function, Span::mixed_site()));
     if field.foreign {
-        quote_spanned!(span=> ::mainstay::__private::ForeignField::#function)
+        quote_spanned!(Span::mixed_site()=> <#ty as ::mainstay::__private::ForeignField<_>>::#function)
     } else {
-        quote_spanned!(span=> ::mainstay::__private::Field::#function)
+        quote_spanned!(Span::mixed_site()=> <#ty as ::mainstay::__private::Field>::#function)
     }
 }
 
-/// A function of [`Element`] at the span of a type.
+/// A function of `Element`.
 fn element(ty: &Type, function: &str) -> TokenStream {
-    let span = ty.span().resolved_at(Span::mixed_site());
-    let function = Ident::new(function, span);
-    quote_spanned!(span=> ::mainstay::__private::Element::#function)
+    let function = Ident::new(function, Span::mixed_site());
+    quote_spanned!(Span::mixed_site()=> <#ty as ::mainstay::__private::Element>::#function)
 }
 
 /// The description of a message.
@@ -223,12 +221,9 @@ fn describe(message: &Message, fill: &TokenStream) -> TokenStream {
 
 fn describe_fields(fields: &[Field]) -> TokenStream {
     let fields = fields.iter().map(|field| {
-        let Field { ty, name, number, docs, .. } = field;
-        if field.foreign {
-            quote_spanned!(Span::mixed_site()=> message.foreign::<#ty, _>(#name, #number, #docs);)
-        } else {
-            quote_spanned!(Span::mixed_site()=> message.field::<#ty>(#name, #number, #docs);)
-        }
+        let Field { name, number, docs, .. } = field;
+        let ty = call(field, "field_type");
+        quote_spanned!(Span::mixed_site()=> message.field(#name, #number, #docs, #ty);)
     });
     fields.collect()
 }
@@ -237,8 +232,13 @@ fn describe_variant(variant: &Variant) -> TokenStream {
     let Variant { ident, name, number, docs, data, .. } = variant;
     let site = Span::mixed_site();
     match data {
-        Data::Unit => quote_spanned!(site=> message.variant::<()>(#name, #number, #docs);),
-        Data::Newtype(ty) => quote_spanned!(site=> message.variant::<#ty>(#name, #number, #docs);),
+        Data::Unit => {
+            quote_spanned!(site=> message.variant(#name, #number, #docs, <() as ::mainstay::__private::Element>::type_ref);)
+        }
+        Data::Newtype(ty) => {
+            let ty = element(ty, "type_ref");
+            quote_spanned!(site=> message.variant(#name, #number, #docs, #ty);)
+        }
         Data::Struct(fields) => {
             let (inner, fields) = (plain(ident), describe_fields(fields));
             quote_spanned!(site=> message.variant_struct(#name, #number, #docs, #inner, |message| { #fields });)
@@ -335,15 +335,19 @@ fn merge_variant(message: &str, variant: &Variant) -> TokenStream {
                 ::core::option::Option::Some(Self::#ident)
             }
         },
-        Data::Newtype(_) => quote_spanned! {site=>
-            #number => {
-                let before = match before {
-                    ::core::option::Option::Some(Self::#ident(value)) => ::core::option::Option::Some(value),
-                    _ => ::core::option::Option::None,
-                };
-                ::mainstay::__private::codec::merge_variant_value(before, wire, buf, ctx)?.map(Self::#ident)
+        Data::Newtype(ty) => {
+            let merge = element(ty, "merge_slot");
+            quote_spanned! {site=>
+                #number => {
+                    let mut value = match before {
+                        ::core::option::Option::Some(Self::#ident(value)) => ::core::option::Option::Some(value),
+                        _ => ::core::option::Option::None,
+                    };
+                    #merge(&mut value, wire, buf, ctx)?;
+                    value.map(Self::#ident)
+                }
             }
-        },
+        }
         Data::Struct(fields) => {
             let inner = inner_ident(message, variant);
             let (pattern, locals) = pattern(ident, fields);

@@ -41,9 +41,7 @@ pub mod codec {
         enum_encode, enum_encode_all, enum_encoded_len, enum_encoded_len_all, enum_merge, enum_merge_all,
         enum_merge_slot,
     };
-    pub use super::oneof::{
-        merge_embedded_variant, merge_variant_value, oneof_encode, oneof_encoded_len, oneof_merge_slot,
-    };
+    pub use super::oneof::{merge_embedded_variant, oneof_encode, oneof_encoded_len, oneof_merge_slot};
 }
 
 /// One value on the wire: a scalar, a string, bytes, an enum, a message.
@@ -138,7 +136,9 @@ pub enum NoZero {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of a message",
     label = "not a field type",
-    note = "fields are elements, `Option<T>`, `Vec<T>`, `HashMap<K, V>` and `BTreeMap<K, V>` of elements; containers do not nest: wrap the inner one in a message"
+    note = "a type of your own: add `#[derive(mainstay::Message)]` to it; an existing `prost::Message`: mark the field with `#[field(message)]`",
+    note = "the scalars are bool, i32, i64, u32, u64, f32, f64, String, Bytes and Vec<u8>; for u8, u16, i8, i16 use u32 or i32, for usize use u64",
+    note = "`Option`, `Vec`, `HashMap` and `BTreeMap` hold one of these and do not nest: wrap the inner one in a message; the keys of a map are String, bool, i32, i64, u32 or u64"
 )]
 pub trait Field: Sized {
     /// What the field holds when it was not on the wire.

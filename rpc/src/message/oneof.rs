@@ -4,8 +4,6 @@ use prost::bytes::{Buf, BufMut};
 use prost::encoding::{self, DecodeContext, WireType};
 use prost::{DecodeError, Message};
 
-use super::Element;
-
 /// An enum with data, as the inside of its message.
 pub trait OneOf: Sized + Send + Sync {
     /// Writes the variant.
@@ -46,18 +44,6 @@ pub fn oneof_merge_slot<E: OneOf>(
     ctx: DecodeContext,
 ) -> Result<(), DecodeError> {
     encoding::message::merge(wire, &mut Slot(slot), buf, ctx)
-}
-
-/// Reads the value of a newtype variant; `taken` is what the same variant held before, so that messages merge.
-#[inline]
-pub fn merge_variant_value<T: Element>(
-    mut taken: Option<T>,
-    wire: WireType,
-    buf: &mut impl Buf,
-    ctx: DecodeContext,
-) -> Result<Option<T>, DecodeError> {
-    T::merge_slot(&mut taken, wire, buf, ctx)?;
-    Ok(taken)
 }
 
 /// Reads the inside of a struct or unit variant.

@@ -2,7 +2,6 @@
 
 use super::model::{Field, Label, Message, Scalar, TypeRef};
 use super::types::Types;
-use crate::message::{Element, Field as MessageField, ForeignField};
 
 /// Label and type of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,15 +63,9 @@ impl<'a> MessageBuilder<'a> {
         MessageBuilder { types, full_name: full_name.to_owned(), message }
     }
 
-    /// A field of type `F`.
-    pub fn field<F: MessageField>(&mut self, name: &str, number: u32, docs: &str) {
-        let field = F::field_type(self.types);
-        self.typed(name, number, docs, field);
-    }
-
-    /// A field that holds existing prost messages.
-    pub fn foreign<F: ForeignField<Shape>, Shape>(&mut self, name: &str, number: u32, docs: &str) {
-        let field = F::field_type(self.types);
+    /// A field; `ty` describes its type, as `<u32 as Field>::field_type` does.
+    pub fn field(&mut self, name: &str, number: u32, docs: &str, ty: fn(&mut Types) -> FieldType) {
+        let field = ty(self.types);
         self.typed(name, number, docs, field);
     }
 
@@ -82,9 +75,9 @@ impl<'a> MessageBuilder<'a> {
         self.message.fields.push(Field { name: name.into(), number, docs: docs.into(), label, ty });
     }
 
-    /// An alternative that holds a `T`.
-    pub fn variant<T: Element>(&mut self, name: &str, number: u32, docs: &str) {
-        let ty = T::type_ref(self.types);
+    /// An alternative; `ty` describes its type, as `<u32 as Element>::type_ref` does.
+    pub fn variant(&mut self, name: &str, number: u32, docs: &str, ty: fn(&mut Types) -> TypeRef) {
+        let ty = ty(self.types);
         self.typed(name, number, docs, FieldType { label: Label::OneOf, ty });
     }
 
