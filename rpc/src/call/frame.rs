@@ -4,7 +4,7 @@
 //! the stub encoded without copying it again, and a retry clones a pointer.
 
 use super::Status;
-use bytes::{BufMut, Bytes};
+use bytes::{BufMut, Bytes, BytesMut};
 use std::{
     fmt,
     pin::Pin,
@@ -24,9 +24,7 @@ impl Frame {
     pub fn encode<M: prost::Message>(message: &M) -> Self {
         let len = message.encoded_len();
         let mut buf = Vec::with_capacity(PREFIX + len);
-        buf.put_u8(0);
-        buf.put_u32(len as u32);
-        message.encode_raw(&mut buf);
+        put(message, len, &mut buf);
         Self(Bytes::from(buf))
     }
 
@@ -74,6 +72,13 @@ impl Frame {
     }
 }
 
+/// Writes a message with its prefix.
+pub(crate) fn put<M: prost::Message>(message: &M, len: usize, buf: &mut impl BufMut) {
+    buf.put_u8(0);
+    buf.put_u32(len as u32);
+    message.encode_raw(buf);
+}
+
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Frame({} bytes)", self.len())
@@ -86,6 +91,12 @@ impl fmt::Debug for Frame {
 pub trait Frames: Send {
     /// The next message; `None` after the last. After an error or `None` it is not polled again.
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Status>>>;
+
+    /// The next message, written with its prefix behind what is in `buf` already. A stream that makes its messages
+    /// writes each in place; the result is that of [`poll_frame`](Self::poll_frame).
+    fn poll_encode(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<Option<Result<(), Status>>> {
+        self.poll_frame(cx).map_ok(|frame| buf.extend_from_slice(frame.framed()))
+    }
 
     /// The metadata that came after the last message. Empty before that.
     fn take_trailers(self: Pin<&mut Self>) -> MetadataMap {

@@ -3,7 +3,11 @@
 //! One type serves both directions. A stream that came from a peer decodes frames as it is read; one that goes to a
 //! peer is whatever stream the program made. Flow control goes through: who does not read, slows the writer down.
 
-use super::{Frame, FrameStream, Frames, Reason, Status};
+use super::{
+    Frame, FrameStream, Frames, Reason, Status,
+    frame::{PREFIX, put},
+};
+use bytes::BytesMut;
 use futures_core::Stream;
 use std::{
     fmt,
@@ -221,6 +225,21 @@ impl<T: prost::Message> Frames for Encoded<T> {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Status>>> {
         let item = ready!(self.0.as_mut().poll_next(cx));
         Poll::Ready(item.map(|item| item.map(|message| Frame::encode(&message))))
+    }
+
+    fn poll_encode(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut BytesMut,
+    ) -> Poll<Option<Result<(), Status>>> {
+        let item = ready!(self.0.as_mut().poll_next(cx));
+        Poll::Ready(item.map(|item| {
+            item.map(|message| {
+                let len = message.encoded_len();
+                buf.reserve(PREFIX + len);
+                put(&message, len, buf);
+            })
+        }))
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     grpc, gzip,
 };
 use crate::call::{Frame, FrameStream, Frames, Reason, Status};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use h2::{RecvStream, SendStream};
 use http::HeaderMap;
@@ -20,6 +20,9 @@ use tonic::{Code, metadata::MetadataMap};
 
 /// Bodies up to this go out in one piece without asking for room; larger ones take what flow control gives.
 const SMALL: usize = 16 * 1024;
+
+/// About what is sent of a stream at once: two of HTTP/2's frames.
+const PIECE: usize = 32 * 1024;
 
 /// Which side reads: it decides whose fault a bad message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,13 +163,9 @@ impl Outgoing {
         Self { send, budget, gzip }
     }
 
-    fn wire(&self, frame: &Frame) -> Bytes {
-        if self.gzip && frame.len() >= gzip::WORTH_IT { gzip::compress(frame) } else { frame.framed().clone() }
-    }
-
     /// Writes a message that is small enough to go at once; gives a larger one back as bytes.
     pub(crate) fn send_small(&mut self, frame: &Frame, end: bool) -> Result<Option<Bytes>, Stopped> {
-        let bytes = self.wire(frame);
+        let bytes = pack(frame, self.gzip);
         if bytes.len() > SMALL {
             return Ok(Some(bytes));
         }
@@ -199,26 +198,23 @@ impl Outgoing {
 
     /// Writes the messages of a stream until it ends; says how it ended. A panic while one is made is such an end too.
     pub(crate) async fn send_all(&mut self, frames: &mut FrameStream) -> Result<Result<(), Status>, Stopped> {
-        /// Messages that may go before others get their turn: a stream that is always ready would hold the worker.
-        const TURN: u32 = 64;
+        /// Pieces that may go before others get their turn: a stream that is always ready would hold the worker.
+        const TURN: u32 = 8;
         let mut turn = 0;
+        let mut batch = Batch::default();
         loop {
-            let next = poll_fn(|cx| {
-                if let Poll::Ready(next) = frames.as_mut().poll_frame(cx) {
-                    return Poll::Ready(Ok(next));
-                }
-                self.send.poll_reset(cx).map(|_| Err(Stopped))
+            let next = poll_fn(|cx| match batch.poll_fill(frames, self.gzip, cx) {
+                Poll::Ready(()) => Poll::Ready(Ok(())),
+                Poll::Pending => self.send.poll_reset(cx).map(|_| Err(Stopped)),
             });
-            let frame = match AssertUnwindSafe(next).catch_unwind().await {
-                Ok(next) => match next? {
-                    Some(Ok(frame)) => frame,
-                    Some(Err(status)) => return Ok(Err(status)),
-                    None => return Ok(Ok(())),
-                },
+            match AssertUnwindSafe(next).catch_unwind().await {
+                Ok(filled) => filled?,
                 Err(_) => return Ok(Err(panicked())),
-            };
-            let bytes = self.wire(&frame);
-            self.send_large(bytes, false).await?;
+            }
+            self.send_large(batch.bytes.split().freeze(), false).await?;
+            if let Some(ended) = batch.ended.take() {
+                return Ok(ended);
+            }
             turn += 1;
             if turn == TURN {
                 turn = 0;
@@ -256,6 +252,42 @@ impl Outgoing {
             }
         }
     }
+}
+
+/// The messages of a stream that are ready, as one piece: a frame and a system call for each would cost more than the
+/// messages, and peers take a flood of tiny frames for an attack.
+#[derive(Default)]
+struct Batch {
+    bytes: BytesMut,
+    ended: Option<Result<(), Status>>,
+}
+
+impl Batch {
+    /// Adds what is ready, up to a piece. Ready when there is something to send, or the stream has ended.
+    fn poll_fill(&mut self, frames: &mut FrameStream, gzip: bool, cx: &mut Context<'_>) -> Poll<()> {
+        while self.bytes.len() < PIECE {
+            let next = if gzip {
+                frames.as_mut().poll_frame(cx).map_ok(|frame| self.bytes.extend_from_slice(&pack(&frame, gzip)))
+            } else {
+                frames.as_mut().poll_encode(cx, &mut self.bytes)
+            };
+            match next {
+                Poll::Ready(Some(Ok(()))) => {}
+                Poll::Ready(Some(Err(status))) => self.ended = Some(Err(status)),
+                Poll::Ready(None) => self.ended = Some(Ok(())),
+                Poll::Pending if self.bytes.is_empty() => return Poll::Pending,
+                Poll::Pending => return Poll::Ready(()),
+            }
+            if self.ended.is_some() {
+                break;
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+fn pack(frame: &Frame, gzip: bool) -> Bytes {
+    if gzip && frame.len() >= gzip::WORTH_IT { gzip::compress(frame) } else { frame.framed().clone() }
 }
 
 /// The status of a call whose handler panicked. What it said went to the panic hook, not to the caller.

@@ -66,6 +66,7 @@ impl Connection {
             .initial_connection_window_size(limits.connection_window)
             .max_header_list_size(limits.max_headers)
             .max_send_buffer_size(limits.max_queued)
+            .data_frame_budget(limits.frame_budget())
             .enable_push(false)
             .handshake(Coalesce::new(io, burst.clone()))
             .await?;

@@ -41,3 +41,12 @@ impl Default for Http2Limits {
         }
     }
 }
+
+impl Http2Limits {
+    /// What the bookkeeping of small frames that nobody has read yet may cost. A stream of small messages to a slow
+    /// reader fills the window with frames, each of which weighs more than its bytes; ending the connection for it, as
+    /// the default does at half a window, would punish a peer that flow control is already slowing down.
+    pub(crate) fn frame_budget(&self) -> usize {
+        8 * self.connection_window as usize
+    }
+}

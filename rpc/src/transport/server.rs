@@ -79,6 +79,7 @@ impl Connection {
             .max_concurrent_streams(limits.max_streams)
             .max_header_list_size(limits.max_headers)
             .max_send_buffer_size(limits.max_queued)
+            .data_frame_budget(limits.frame_budget())
             .handshake(Coalesce::new(io, burst.clone()))
             .await?;
         let keepalive = h2.ping_pong().map(|ping| Keepalive::new(ping, limits.keepalive, limits.keepalive_timeout));

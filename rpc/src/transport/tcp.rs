@@ -66,3 +66,10 @@ const PAUSE: Duration = Duration::from_millis(50);
 fn passes(error: &io::Error) -> bool {
     !matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::NotConnected)
 }
+
+impl From<TcpListener> for TcpAccept {
+    /// Accepts from a listener that was bound elsewhere.
+    fn from(listener: TcpListener) -> Self {
+        Self(listener)
+    }
+}
