@@ -1,8 +1,8 @@
 //! Which record to probe when, and which one is dead: the decisions of the embedded registry. Pure.
 //!
 //! Events are hints, the lock is the truth. A hint (closed, deleted) only says "look now": the kernel tells of a close
-//! just before it drops the lock, so a lock that is still held is looked at again after 1, 5 and 20 ms. Each second
-//! everything is listed and probed besides, because hints get lost (queue overflow, a directory made anew).
+//! just before it drops the lock, so a lock that is still held is looked at again after 1, 2, 5, 10 and 20 ms. Each
+//! second everything is listed and probed besides, because hints get lost (queue overflow, a directory made anew).
 //!
 //! A record whose name is gone while its lock is held was taken away behind a living provider's back: it stays listed,
 //! for a bounded time, until its provider has written it again.
@@ -16,8 +16,14 @@ use super::record::{MAX_FILES, generation_of, is_temporary};
 use crate::port::DownCause;
 
 /// When a record is probed after a hint.
-const PROBE_AFTER: [Duration; 4] =
-    [Duration::ZERO, Duration::from_millis(1), Duration::from_millis(5), Duration::from_millis(20)];
+const PROBE_AFTER: [Duration; 6] = [
+    Duration::ZERO,
+    Duration::from_millis(1),
+    Duration::from_millis(2),
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(20),
+];
 /// How long a living record may be without its name.
 const ORPHAN_KEPT: Duration = Duration::from_secs(300);
 /// From this age on, a temporary file that nobody holds is litter.
@@ -218,10 +224,10 @@ mod tests {
     }
 
     #[test]
-    fn a_close_is_looked_at_now_and_after_1_5_and_20_ms() {
+    fn a_close_is_looked_at_now_and_again_up_to_20_ms() {
         let mut shelf = quiet();
         shelf.closed(ms(1000), NAME);
-        for at in [1000, 1001, 1005, 1020] {
+        for at in [1000, 1001, 1002, 1005, 1010, 1020] {
             assert_eq!(shelf.next_due(), Some(ms(at)));
             assert_eq!(shelf.due(ms(at)), [NAME]);
             assert_eq!(shelf.probed(ms(at), NAME, Lock::Held), None);
@@ -236,7 +242,7 @@ mod tests {
         let mut shelf = quiet();
         shelf.closed(ms(1000), NAME);
         assert_eq!(shelf.probed(ms(1006), NAME, Lock::Held), None);
-        assert_eq!(shelf.next_due(), Some(ms(1020)));
+        assert_eq!(shelf.next_due(), Some(ms(1010)));
     }
 
     #[test]
