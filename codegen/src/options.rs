@@ -74,7 +74,7 @@ impl Opt {
     /// An option with a number, as `name = 2`.
     pub(crate) fn number(&self, example: &str, problems: &mut Problems) -> Option<u32> {
         match &self.value {
-            Some(Lit::Int(number)) => return problems.take(number.base10_parse()),
+            Some(Lit::Int(number)) if number.base10_parse::<u32>().is_ok() => return number.base10_parse().ok(),
             Some(other) => problems.at(other, self.wants(example)),
             None => problems.at(&self.name, self.wants(example)),
         }

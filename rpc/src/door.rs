@@ -19,7 +19,7 @@ pub use crate::{
 };
 
 pub use crate::message::{
-    Element, Enumeration, Field, ForeignField, NoZero, OneOf, Probe, ProbeOpaque, Value, WholeMessage, Zero, codec,
+    Element, Enumeration, Field, ForeignField, NoZero, OneOf, Probe, ProbeOpaque, Value, Zero, codec,
 };
 pub use crate::schema::{Describe, MessageBuilder, MessageRef, TypeRef, Types};
 
@@ -41,3 +41,6 @@ pub use crate::server::{Routes, Serve};
 
 // The lock: the test of `#[service(lock)]`.
 pub use crate::schema::assert_lock as check_lock;
+
+// The types of methods.
+pub use crate::signature::{Signature, call, serve};

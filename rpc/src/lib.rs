@@ -12,6 +12,8 @@ pub mod mock;
 pub mod prelude;
 pub mod schema;
 pub mod server;
+#[doc(hidden)]
+pub mod signature;
 pub mod transport;
 
 #[doc(hidden)]

@@ -40,7 +40,8 @@ fn service_trait(service: &Service) -> syn::Result<TokenStream> {
 
 fn method(method: &Method) -> syn::Result<TokenStream> {
     let ident = free(syn::parse_str::<Ident>(&method.name)?);
-    let (input, output): (Type, Type) = (syn::parse_str(&method.input_type)?, syn::parse_str(&method.output_type)?);
+    let input = message(&method.input_type, &method.input_proto_type)?;
+    let output = message(&method.output_type, &method.output_proto_type)?;
     let nothing = matches!(&input, Type::Tuple(tuple) if tuple.elems.is_empty()) && !method.client_streaming;
     let stream = |ty, streams| if streams { quote!(::mainstay::__private::Streaming<#ty>) } else { quote!(#ty) };
     let (input, output) = (stream(input, method.client_streaming), stream(output, method.server_streaming));
@@ -57,6 +58,15 @@ fn method(method: &Method) -> syn::Result<TokenStream> {
         #[rpc(name = #name #idempotent)]
         async fn #ident(&self #request) -> ::core::result::Result<#output, ::mainstay::__private::Status>;
     })
+}
+
+/// The type of a request or response. prost-build has Rust's own types for the well-known wrappers, which are no messages.
+fn message(rust: &str, proto: &str) -> syn::Result<Type> {
+    let ty: Type = syn::parse_str(rust)?;
+    let wrapper =
+        proto.strip_prefix(".google.protobuf.").is_some_and(|name| name.ends_with("Value") && name != "Value");
+    let wrapper = wrapper && !["ListValue", "NullValue"].iter().any(|other| proto.ends_with(other));
+    Ok(if wrapper { syn::parse_quote!(::mainstay::__private::Value<#ty>) } else { ty })
 }
 
 /// A name that no generated method has.

@@ -3,7 +3,10 @@
 use prost::Message;
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
 use protox::Compiler;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 use syn::{
     LitStr, Token, bracketed,
     parse::{Parse, ParseStream},
@@ -57,10 +60,17 @@ impl Source {
     }
 
     /// The messages as descriptors: without the services, which describe themselves, and with no more of the text than
-    /// its comments.
+    /// its comments. Files are called by their packages, so that two crates may both have a `proto/api.proto`.
     pub(crate) fn encoded(&self) -> Vec<u8> {
         let mut file = self.files.clone();
+        let names: HashMap<_, _> = file.iter().map(|file| (file.name().to_owned(), qualified(file))).collect();
         for file in &mut file {
+            file.name = names.get(file.name()).cloned();
+            for import in &mut file.dependency {
+                if let Some(name) = names.get(import) {
+                    import.clone_from(name);
+                }
+            }
             file.service.clear();
             if let Some(info) = &mut file.source_code_info {
                 // Path 6 is the services.
@@ -70,6 +80,12 @@ impl Source {
         }
         FileDescriptorSet { file }.encode_to_vec()
     }
+}
+
+/// `shop/stock/v1/api.proto`, wherever the file is.
+fn qualified(file: &FileDescriptorProto) -> String {
+    let name = file.name().rsplit('/').next().unwrap_or_default();
+    if file.package().is_empty() { name.to_owned() } else { format!("{}/{name}", file.package().replace('.', "/")) }
 }
 
 /// Reads the file. Paths are relative to `root`, the user's package.
@@ -141,6 +157,7 @@ mod tests {
         assert_eq!(source.known.len(), 1);
         let set = FileDescriptorSet::decode(source.encoded().as_slice()).unwrap();
         assert!(set.file[0].service.is_empty());
+        assert_eq!(set.file[0].name(), "a/b/x.proto");
         assert_eq!(set.file[0].source_code_info.as_ref().unwrap().location.len(), 1);
     }
 

@@ -55,8 +55,12 @@ fn head(signature: &Signature, problems: &mut Problems) {
     if let Some(token) = &signature.abi {
         problems.at(token, "a call has no ABI of its own");
     }
-    if !signature.generics.params.is_empty() || signature.generics.where_clause.is_some() {
-        problems.at(&signature.generics, "a method has one request and one response: it takes no parameters");
+    let text = "a method has one request and one response: it takes no parameters";
+    if !signature.generics.params.is_empty() {
+        problems.at(&signature.generics, text);
+    }
+    if let Some(clause) = &signature.generics.where_clause {
+        problems.at(clause, text);
     }
     if let Some(token) = &signature.variadic {
         problems.at(token, "a call has a fixed number of arguments");

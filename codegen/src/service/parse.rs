@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{docs::docs, problem::Problems};
 use proc_macro2::TokenStream;
-use syn::{FnArg, Item, ItemTrait, TraitItem, TypeParamBound};
+use syn::{FnArg, Item, ItemTrait, Pat, TraitItem, TypeParamBound};
 
 /// The trait under the attribute.
 ///
@@ -54,8 +54,12 @@ pub(crate) fn service(options: ServiceOptions, item: &ItemTrait, problems: &mut 
 
 /// What stands before the braces of the trait.
 fn head(item: &ItemTrait, problems: &mut Problems) {
-    if !item.generics.params.is_empty() || item.generics.where_clause.is_some() {
-        problems.at(&item.generics, "a service is one contract for all its callers: the trait takes no parameters");
+    let text = "a service is one contract for all its callers: the trait takes no parameters";
+    if !item.generics.params.is_empty() {
+        problems.at(&item.generics, text);
+    }
+    if let Some(clause) = &item.generics.where_clause {
+        problems.at(clause, text);
     }
     if let Some(token) = &item.unsafety {
         problems.at(token, "a service trait is not `unsafe`");
@@ -89,7 +93,12 @@ pub(crate) fn bare(mut item: ItemTrait) -> ItemTrait {
             for input in &mut function.sig.inputs {
                 match input {
                     FnArg::Receiver(_) => {}
-                    FnArg::Typed(typed) => typed.attrs.clear(),
+                    FnArg::Typed(typed) => {
+                        typed.attrs.clear();
+                        if !matches!(*typed.pat, Pat::Ident(_)) {
+                            *typed.pat = syn::parse_quote!(_);
+                        }
+                    }
                 }
             }
         }

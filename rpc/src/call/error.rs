@@ -10,6 +10,11 @@ use std::{collections::BTreeMap, error::Error, fmt};
 use tonic::Code;
 
 /// An error of a service, as `#[derive(ServiceError)]` implements it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an error of a service",
+    label = "not a `ServiceError`",
+    note = "a type of your own: add `#[derive(mainstay::ServiceError)]` to it; an error without a type is `mainstay::call::Status`"
+)]
 pub trait ServiceError: Sized + Send + 'static {
     /// The status that carries this error.
     fn to_status(&self) -> Status;

@@ -29,7 +29,7 @@ pub use self::enumeration::Enumeration;
 pub use self::foreign::{ForeignField, ManyForeign, MaybeForeign, OneForeign};
 pub use self::map::MapKey;
 pub use self::oneof::OneOf;
-pub use self::probe::{Probe, ProbeOpaque, WholeMessage};
+pub use self::probe::{Probe, ProbeOpaque};
 pub use self::scalar::Boxed;
 pub use self::value::Value;
 use crate::schema::{FieldType, TypeRef, Types};

@@ -6,8 +6,6 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use prost::Message;
-
 use crate::schema::{Describe, MessageRef, Types};
 
 /// Asks what is known of `T`.
@@ -40,19 +38,8 @@ pub trait ProbeOpaque {
     fn describe(&self, types: &mut Types) -> MessageRef;
 }
 
-impl<T: WholeMessage + 'static> ProbeOpaque for Probe<T> {
+impl<T: 'static> ProbeOpaque for Probe<T> {
     fn describe(&self, types: &mut Types) -> MessageRef {
         types.opaque::<T>()
     }
 }
-
-/// What may be a whole request or response.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a message",
-    label = "not a request or response type",
-    note = "a type of your own: add `#[derive(mainstay::Message)]` to it",
-    note = "an enum with data and no `#[default]` variant can be empty on the wire: use `Option` of it as a field of a message"
-)]
-pub trait WholeMessage: Message + Default {}
-
-impl<T: Message + Default> WholeMessage for T {}

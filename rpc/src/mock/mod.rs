@@ -17,7 +17,7 @@ mod matches;
 pub use expect::Expect;
 pub use matches::{Matches, Shown, ShownByDebug, ShownByType};
 
-use crate::call::{CallError, ServiceDef, ServiceError};
+use crate::call::{CallError, ServiceDef};
 use expect::{Answer, Expectation, Expected};
 use std::{
     fmt,
@@ -71,7 +71,7 @@ impl Mock {
     ///
     /// # Panics
     /// When no expectation fits, and when the one that does fails with a status, which the trait cannot return.
-    pub fn serve<A: 'static, T: 'static, E: ServiceError>(
+    pub fn serve<A: 'static, T: 'static, E: 'static>(
         &self,
         index: usize,
         arguments: A,

@@ -2,7 +2,8 @@
 
 use super::super::model::{Rpc, Service, Shape};
 use super::{
-    Half, Names, arguments, carrier, conditions, door, error, index, kept, local, message, outcome, parameters, quiet,
+    Half, Names, arguments, carrier, conditions, door, index, kept, local, message, outcome, parameters, quiet,
+    signature,
 };
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -123,15 +124,15 @@ pub(super) fn methods(service: &Service, names: &Names) -> TokenStream {
 }
 
 fn call(service: &Service, rpc: &Rpc) -> TokenStream {
-    let (vis, attrs, method) = (&service.vis, kept(rpc), &rpc.ident);
-    let (parameters, outcome, error) = (parameters(rpc), outcome(rpc), error(rpc));
+    let (door, vis, attrs, method) = (door(), &service.vis, kept(rpc), &rpc.ident);
+    let (parameters, outcome, signature) = (parameters(rpc), outcome(rpc), signature(service, rpc));
     let (index, carrier) = (index(service, rpc), carrier(rpc));
     let (sends, gets) = (message(service, rpc, Half::Request), message(service, rpc, Half::Response));
     let (request, unwrap) = (request(rpc, &sends), unwrap(rpc, &gets));
     quote! {
         #(#attrs)*
         #vis async fn #method(&self, #parameters) -> #outcome {
-            self.client.#carrier::<#sends, #gets, #error>(#index, #request).await #unwrap
+            #door::call::#carrier::<#signature>(&self.client, #index, #request).await #unwrap
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The definition as a constant, the messages made for methods, and the test that locks them.
 
 use super::super::model::{MadeField, Rpc, Service, Shape};
-use super::{Half, Names, conditions, door, made_ident, made_name, message, quiet};
+use super::{Half, Names, conditions, door, error, made_ident, made_name, message, quiet, signature};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use std::time::Duration;
@@ -16,6 +16,7 @@ pub(super) fn ident() -> Ident {
 pub(super) fn tokens(service: &Service, names: &Names) -> TokenStream {
     let (door, cfgs, ident) = (door(), conditions(service), ident());
     let made = service.rpcs.iter().map(|rpc| made(service, rpc));
+    let signatures = service.rpcs.iter().map(|rpc| types(service, rpc));
     let (serve, client, mock) = (
         super::server::serve(service, names),
         super::client::methods(service, names),
@@ -30,6 +31,7 @@ pub(super) fn tokens(service: &Service, names: &Names) -> TokenStream {
             use #door::ProbeOpaque as _;
 
             #(#made)*
+            #(#signatures)*
 
             static #ident: #door::ServiceDef = #door::ServiceDef {
                 package: #package,
@@ -83,6 +85,26 @@ fn method(service: &Service, rpc: &Rpc) -> TokenStream {
             docs: #docs,
             input: #input,
             output: #output,
+        }
+    }
+}
+
+/// The types of a method under one name.
+fn types(service: &Service, rpc: &Rpc) -> TokenStream {
+    let (door, quiet, cfgs, signature) = (door(), quiet(), rpc.cfgs(), signature(service, rpc));
+    let (request, response) = (message(service, rpc, Half::Request), message(service, rpc, Half::Response));
+    let error = error(rpc);
+    quote! {
+        #(#cfgs)*
+        #quiet
+        enum #signature {}
+
+        #(#cfgs)*
+        #quiet
+        impl #door::Signature for #signature {
+            type Request = #request;
+            type Response = #response;
+            type Error = #error;
         }
     }
 }

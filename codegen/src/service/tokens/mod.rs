@@ -115,6 +115,11 @@ fn error(rpc: &Rpc) -> TokenStream {
     }
 }
 
+/// The type that names all of a method's types.
+fn signature(service: &Service, rpc: &Rpc) -> Ident {
+    format_ident!("__{}{}", super::method::plain(&service.ident), rpc.name)
+}
+
 /// What the method answers with, a stream included.
 fn success(rpc: &Rpc) -> TokenStream {
     let door = door();

@@ -1,7 +1,7 @@
 //! `…Server<T>`: an implementation of the trait as something an application serves.
 
 use super::super::model::{Arg, Rpc, Service, Shape};
-use super::{Half, Names, carrier, conditions, door, index, local, message, quiet, wants_cx};
+use super::{Half, Names, carrier, conditions, door, index, local, message, quiet, signature, wants_cx};
 use proc_macro2::TokenStream;
 use quote::quote;
 
@@ -74,7 +74,7 @@ fn route(service: &Service, rpc: &Rpc, routes: &proc_macro2::Ident) -> TokenStre
     let (index, carrier) = (index(service, rpc), carrier(rpc));
     let (shared, one, cx, request, value) =
         (local("shared"), local("one"), local("cx"), local("request"), local("value"));
-    let message = message(service, rpc, Half::Request);
+    let (message, signature) = (message(service, rpc, Half::Request), signature(service, rpc));
     let takes = if rpc.request.streams { quote!(#door::Streaming<#message>) } else { quote!(#message) };
     let cx_pattern = if wants_cx(rpc) { quote!(#cx) } else { quote!(_) };
     let request_pattern = if rpc.fields().next().is_some() { quote!(#request) } else { quote!(_) };
@@ -97,7 +97,7 @@ fn route(service: &Service, rpc: &Rpc, routes: &proc_macro2::Ident) -> TokenStre
         #(#cfgs)*
         {
             let #shared = ::std::sync::Arc::clone(&self.service);
-            #routes.#carrier(#index, move |#cx_pattern: #door::Cx, #request_pattern: #takes| {
+            #door::serve::#carrier::<#signature, _, _>(#routes, #index, move |#cx_pattern: #door::Cx, #request_pattern: #takes| {
                 let #one = ::std::sync::Arc::clone(&#shared);
                 async move { <T as #ident>::#method(&*#one #(, #arguments)*).await #answer }
             });

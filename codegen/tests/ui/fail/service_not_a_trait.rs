@@ -1,0 +1,6 @@
+struct Warehouse;
+
+#[mainstay::service]
+impl Warehouse {}
+
+fn main() {}
