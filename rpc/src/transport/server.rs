@@ -124,8 +124,13 @@ impl Connection {
     fn gather(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.batch.len() < TURN {
             // A peer that does not read gets no further call accepted; what it sends waits in its own window.
-            if self.burst.blocked() || self.link.budget.queued() > self.link.shared.limits.max_queued {
-                return self.h2.poll_closed(cx).map(|_| ());
+            if self.clogged() {
+                if self.h2.poll_closed(cx).is_ready() {
+                    return Poll::Ready(());
+                }
+                if self.clogged() {
+                    return Poll::Pending;
+                }
             }
             match self.h2.poll_accept(cx) {
                 Poll::Ready(Some(Ok(call))) => self.batch.push_back(call),
@@ -134,6 +139,11 @@ impl Connection {
             }
         }
         Poll::Pending
+    }
+
+    /// More is queued for the peer than it is worth.
+    fn clogged(&self) -> bool {
+        self.burst.blocked() || self.link.budget.queued() > self.link.shared.limits.max_queued
     }
 
     /// Polls the handlers of this turn once each; those that wait, or are known to compute for long, become tasks.
