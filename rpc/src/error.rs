@@ -30,6 +30,10 @@ pub enum Error {
         /// The system's answer.
         source: io::Error,
     },
+    /// The application did not start, or its listener failed.
+    #[cfg(feature = "server")]
+    #[error(transparent)]
+    App(#[from] crate::app::AppError),
     /// A call failed.
     #[error("{0}")]
     Call(#[source] Status),

@@ -3,6 +3,8 @@
 // What the macros write says `::mainstay`; inside this crate too.
 extern crate self as mainstay;
 
+#[cfg(feature = "server")]
+pub mod app;
 pub mod call;
 pub mod client;
 mod cluster;
@@ -20,6 +22,8 @@ pub mod transport;
 #[path = "door.rs"]
 pub mod __private;
 
+#[cfg(feature = "server")]
+pub use app::App;
 pub use error::Error;
 pub use mainstay_codegen::{Message, ServiceError, service};
 

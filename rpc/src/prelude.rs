@@ -1,5 +1,7 @@
 //! What most programs use: `use mainstay::prelude::*;`.
 
+#[cfg(feature = "server")]
+pub use crate::app::App;
 pub use crate::{
     Error,
     call::{CallError, Code, Cx, ServiceError, Status, Streaming, timeout},

@@ -2,7 +2,7 @@
 
 use super::{Dispatch, Phase, Serve, Shutdown, Tally};
 use crate::{
-    call::Channel,
+    call::{Channel, Invocation, Reply, Status},
     transport::{Accept, Http2Limits, Listen, Secure, Shared},
 };
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
@@ -10,6 +10,8 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, timeout},
 };
+use tower_layer::Layer;
+use tower_service::Service;
 
 /// A server that has not begun. It knows nothing of registries: [`App`](crate::App) does.
 #[derive(Default)]
@@ -19,6 +21,8 @@ pub struct Server {
     max_connections: Option<usize>,
     gzip: bool,
     secure: Option<Arc<dyn Secure>>,
+    /// The outermost last.
+    layers: Vec<Box<dyn FnOnce(Channel) -> Channel + Send>>,
 }
 
 /// Connections that a server accepts when nothing else is said.
@@ -65,12 +69,29 @@ impl Server {
         self
     }
 
+    /// Puts a layer around every call, outside of those that are there.
+    ///
+    /// Its service must be ready whenever it is called: waiting belongs into the call.
+    #[must_use]
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<Channel> + Send + 'static,
+        L::Service: Service<Invocation, Response = Reply, Error = Status, Future: Send + 'static>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.layers.push(Box::new(move |inner| Channel::new(layer.layer(inner))));
+        self
+    }
+
     /// Begins to serve on the current tokio runtime.
     pub fn start(self, accept: impl Accept) -> Running {
         let dispatch = Dispatch::new(self.services.iter().map(|service| &**service));
         let address = accept.local_address();
         let shared = Shared {
-            service: Channel::new(dispatch.clone()),
+            service: self.layers.into_iter().fold(Channel::new(dispatch.clone()), |inner, layer| layer(inner)),
             dispatch,
             limits: self.limits,
             gzip: self.gzip,

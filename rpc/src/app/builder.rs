@@ -1,0 +1,299 @@
+//! `App`: services, a registry and settings, put together into a process that can be found and ends well.
+
+use super::{
+    RunningApp, Stage,
+    advertise::{Advertised, advertise, listen},
+    error::{AppError, Problems},
+    readiness::Readiness,
+    report,
+    running::{self, Plan},
+    settings::scheme,
+    sources::{Given, Origin, Resolved, Sources},
+};
+use crate::{
+    Error,
+    call::{Channel, Invocation, Reply, ServiceDef, Status},
+    server::{Serve, Server},
+    transport::{Http2Limits, TcpAccept},
+};
+use mainstay_registry::{Discover, Hub, RegistryUrl, ServiceKey, connect};
+use std::{
+    fmt::{self, Display},
+    fs, io,
+    io::Write as _,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::net::UdpSocket;
+use tower_layer::Layer;
+use tower_service::Service;
+
+/// An application: serves, registers, and drains when it is told to end.
+///
+/// ```no_run
+/// # use mainstay::server::Serve;
+/// # async fn example(stock: impl Serve) -> Result<(), mainstay::Error> {
+/// mainstay::App::from_env("stock")?.serve(stock).run().await
+/// # }
+/// ```
+///
+/// [`from_env`](Self::from_env) lets whoever starts the program decide: flags win over `MAINSTAY_…` variables, these over
+/// a TOML file (`--config`), that over what the program says here, and that over defaults. `--print-config` shows every
+/// value and who set it.
+pub struct App {
+    application: String,
+    server: Server,
+    services: Vec<&'static ServiceDef>,
+    hub: Option<Hub>,
+    sources: Sources,
+    on_stage: Vec<Box<dyn Fn(Stage) + Send + Sync>>,
+}
+
+impl App {
+    /// An application of this name, which looks at neither flags nor variables.
+    pub fn new(application: impl Into<String>) -> Self {
+        Self {
+            application: application.into(),
+            server: Server::new(),
+            services: Vec::new(),
+            hub: None,
+            sources: Sources::default(),
+            on_stage: Vec::new(),
+        }
+    }
+
+    /// An application of this name that whoever starts it can set up: by the process' flags and variables.
+    ///
+    /// # Errors
+    /// All flags, variables and keys of the file that are unknown or cannot be read, at once.
+    pub fn from_env(application: impl Into<String>) -> Result<Self, Error> {
+        // What is not Unicode cannot be a name of ours, and as a value it is refused where it is read.
+        let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+        let variables = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
+        Self::from_sources(application, std::env::args_os().skip(1).map(text), variables)
+    }
+
+    /// The same with the arguments (without the program's name) and variables given: for programs that have arguments
+    /// of their own, and for tests.
+    ///
+    /// # Errors
+    /// As [`from_env`](Self::from_env).
+    pub fn from_sources(
+        application: impl Into<String>,
+        arguments: impl IntoIterator<Item = String>,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Error> {
+        let mut sources = Sources::read(arguments, variables, |path: &Path| fs::read_to_string(path));
+        let values = Resolved::of(sources.given.clone()).err().unwrap_or_default();
+        let problems: Vec<_> = sources.problems.drain(..).chain(values).collect();
+        if problems.is_empty() {
+            Ok(Self { sources, ..Self::new(application) })
+        } else {
+            Err(AppError::Settings(Problems(problems)).into())
+        }
+    }
+
+    /// Serves a service, and registers it.
+    #[must_use]
+    pub fn serve(mut self, service: impl Serve) -> Self {
+        self.services.push(service.definition());
+        self.server = self.server.serve(service);
+        self
+    }
+
+    /// Puts a layer around every call, outside of those that are there.
+    ///
+    /// Its service must be ready whenever it is called: waiting belongs into the call.
+    #[must_use]
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<Channel> + Send + 'static,
+        L::Service: Service<Invocation, Response = Reply, Error = Status, Future: Send + 'static>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.server = self.server.layer(layer);
+        self
+    }
+
+    /// Registers in the registry that this URL means. Default `file://`, the embedded one of this machine.
+    #[must_use]
+    pub fn registry(self, url: impl Display) -> Self {
+        self.set("registry", url)
+    }
+
+    /// Registers in this registry, whatever the settings say.
+    #[must_use]
+    pub fn hub(mut self, hub: Hub) -> Self {
+        self.hub = Some(hub);
+        self
+    }
+
+    /// Listens on this address: `127.0.0.1:7001`, `:7001` or `[::1]`. Default a free port, on loopback when the registry
+    /// is of this machine only, else on all interfaces.
+    #[must_use]
+    pub fn listen(self, address: impl Display) -> Self {
+        self.set("listen", address)
+    }
+
+    /// Tells consumers to connect to this host, and port if there is one. Default see [`Advertised`].
+    #[must_use]
+    pub fn advertise(self, address: impl Display) -> Self {
+        self.set("advertise", address)
+    }
+
+    /// Says which zone this instance is in.
+    #[must_use]
+    pub fn zone(self, zone: impl Display) -> Self {
+        self.set("zone", zone)
+    }
+
+    /// Share of the load relative to other instances. Default 100.
+    #[must_use]
+    pub fn weight(self, weight: u32) -> Self {
+        self.set("weight", weight)
+    }
+
+    /// How long to serve on after deregistering, and how long calls under way may take to end then.
+    #[must_use]
+    pub fn drain(self, delay: Duration, grace: Duration) -> Self {
+        let millis = |time: Duration| format!("{}ms", time.as_millis());
+        self.set("drain-delay", millis(delay)).set("drain-grace", millis(grace))
+    }
+
+    /// Calls a function at each [`Stage`], in the order they are entered.
+    #[must_use]
+    pub fn on_stage(mut self, function: impl Fn(Stage) + Send + Sync + 'static) -> Self {
+        self.on_stage.push(Box::new(function));
+        self
+    }
+
+    fn set(mut self, name: &'static str, value: impl Display) -> Self {
+        self.sources.given.push(Given { name, text: value.to_string(), origin: Origin::Program });
+        self
+    }
+
+    /// Serves until the process is told to end, then drains. It is the last thing a `main` does.
+    ///
+    /// Prints where it listens, what it advertises and why, and the registry. SIGTERM or SIGINT begins the drain; a
+    /// second one cuts what is under way. When nothing had to be cut it answers `Ok`; when something was, **it ends the
+    /// process with code 75**, since a `main` that returns cannot say so (an embedded application uses
+    /// [`start`](Self::start), which never does that). With `--print-config` or `--help` it prints, and answers `Ok`.
+    ///
+    /// # Errors
+    /// When it cannot start, or the listener fails.
+    pub async fn run(self) -> Result<(), Error> {
+        if self.sources.help {
+            say(&report::help(&self.application));
+            return Ok(());
+        }
+        if self.sources.print {
+            let resolved = self.resolve()?;
+            let (listening, advertised) = preview(&resolved).await;
+            say(&report::settings(&resolved, listening, &advertised));
+            return Ok(());
+        }
+        running::run(self).await
+    }
+
+    /// Starts, and answers a handle: for tests, and for programs that have more to do. Nothing is printed.
+    ///
+    /// # Errors
+    /// When settings cannot be used, nothing is served, the address cannot be listened on, or there is no such
+    /// registry. A registry that is away is no error: it is tried until it is there.
+    pub async fn start(self) -> Result<RunningApp, Error> {
+        let resolved = self.resolve()?;
+        if self.services.is_empty() {
+            return Err(AppError::NoService { application: self.application }.into());
+        }
+        let settings = resolved.settings;
+        let hub = match self.hub {
+            Some(hub) => hub,
+            None => connect(&settings.registry)?,
+        };
+        let address = listen(settings.listen, settings.is_local());
+        let failed = |source| AppError::Listen { address, source };
+        let accept = TcpAccept::bind(address).await.map_err(failed)?;
+        let mut limits = Http2Limits::default();
+        (limits.max_message, limits.max_streams) = (settings.max_message, settings.max_streams);
+        let server = self.server.limits(limits).max_connections(settings.max_connections).start(accept);
+        let listening = server.address().unwrap_or(address);
+        let routed = routed(&settings.registry, settings.is_local()).await;
+        let advertised = advertise(&settings.advertise, listening, settings.is_local(), routed);
+        let mut instance = mainstay_registry::Instance::new(&self.application, &advertised.host, advertised.port);
+        (instance.zone, instance.weight) = (settings.zone.clone(), settings.weight);
+        let plan = Plan {
+            delay: settings.drain_delay(),
+            grace: settings.drain_grace,
+            registry: Discover::describe(&hub),
+            services: self.services.iter().map(|service| key(service).to_string()).collect(),
+            application: self.application,
+            listening,
+            advertised,
+        };
+        let keys = self.services.into_iter().map(key);
+        let registration = mainstay_registry::Registration::new(instance, keys);
+        let readiness = Readiness::new(Arc::from(self.on_stage));
+        Ok(RunningApp::new(server, &hub, registration, readiness, plan))
+    }
+
+    fn resolve(&self) -> Result<Resolved, AppError> {
+        Resolved::of(self.sources.given.clone()).map_err(|problems| AppError::Settings(Problems(problems)))
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let services: Vec<_> = self.services.iter().map(|service| service.full_name).collect();
+        f.debug_struct("App")
+            .field("application", &self.application)
+            .field("services", &services)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The key under which a service is found.
+fn key(service: &'static ServiceDef) -> ServiceKey {
+    ServiceKey::new(service.full_name)
+        .with_group(service.group.unwrap_or_default())
+        .with_version(service.version.unwrap_or_default())
+}
+
+/// What would be listened on and advertised.
+async fn preview(resolved: &Resolved) -> (SocketAddr, Advertised) {
+    let (settings, local) = (&resolved.settings, resolved.settings.is_local());
+    let listening = listen(settings.listen, local);
+    let advertised = advertise(&settings.advertise, listening, local, routed(&settings.registry, local).await);
+    (listening, advertised)
+}
+
+/// This machine's address on the way to the registry: what the kernel would send from. Nothing is sent.
+async fn routed(registry: &str, local: bool) -> Option<IpAddr> {
+    if local || scheme(registry).is_empty() {
+        return None;
+    }
+    let url = RegistryUrl::parse(registry).ok()?;
+    for host in url.authority().split(',') {
+        let host = if host.contains(':') { host.to_owned() } else { format!("{host}:1") };
+        if let Ok(ip) = way_to(&host).await {
+            return Some(ip);
+        }
+    }
+    None
+}
+
+async fn way_to(host: &str) -> io::Result<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").await?;
+    socket.connect(host).await?;
+    Ok(socket.local_addr()?.ip())
+}
+
+/// Prints for people. Nobody to read it is no reason to end.
+pub(crate) fn say(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

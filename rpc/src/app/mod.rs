@@ -1,0 +1,29 @@
+//! The application around a server: settings, registration, an advertised address, probes, and an end in order.
+//!
+//! | file | what |
+//! |---|---|
+//! | `builder.rs` | `App`: what a `main` writes |
+//! | `settings.rs`, `text.rs`, `sources.rs` | what can be set; how values are read; who set what |
+//! | `advertise.rs` | which address consumers are told |
+//! | `stage.rs`, `readiness.rs` | where it stands, and whether it is ready |
+//! | `running.rs`, `signals.rs` | at work, and the drain |
+//! | `report.rs` | what is printed |
+
+mod advertise;
+mod builder;
+mod error;
+mod readiness;
+mod report;
+mod running;
+mod settings;
+mod signals;
+mod sources;
+mod stage;
+mod text;
+
+pub use advertise::{Advertised, Rule};
+pub use builder::App;
+pub use error::{AppError, Problems};
+pub use readiness::Readiness;
+pub use running::RunningApp;
+pub use stage::Stage;

@@ -1,0 +1,204 @@
+//! Every setting of an application, in one table: its name, what it takes, what it means. Pure.
+//!
+//! The same name is a flag (`--drain-delay 5s`), a variable (`MAINSTAY_DRAIN_DELAY=5s`) and a key of the file
+//! (`drain-delay = "5s"`). Reading, help and `--print-config` all walk this table, so none of them can forget one.
+
+use super::text;
+use std::{net::IpAddr, time::Duration};
+
+/// What an application is set to. What is `None` follows from the rest; see the methods.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) registry: String,
+    pub(crate) listen: Listen,
+    pub(crate) advertise: Advertise,
+    pub(crate) zone: Option<String>,
+    pub(crate) weight: u32,
+    drain_delay: Option<Duration>,
+    pub(crate) drain_grace: Duration,
+    pub(crate) max_connections: usize,
+    pub(crate) max_message: usize,
+    pub(crate) max_streams: u32,
+}
+
+/// Where to listen, as far as said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Listen {
+    pub(crate) host: Option<IpAddr>,
+    pub(crate) port: Option<u16>,
+}
+
+/// What consumers are told, as far as said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Advertise {
+    pub(crate) host: Option<String>,
+    pub(crate) port: Option<u16>,
+}
+
+/// One row of the table.
+pub(crate) struct Setting {
+    pub(crate) name: &'static str,
+    /// What it takes, for help.
+    pub(crate) takes: &'static str,
+    pub(crate) help: &'static str,
+    pub(crate) apply: fn(&mut Settings, &str) -> Result<(), String>,
+    pub(crate) show: fn(&Settings) -> String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            registry: "file://".to_owned(),
+            listen: Listen::default(),
+            advertise: Advertise::default(),
+            zone: None,
+            weight: 100,
+            drain_delay: None,
+            drain_grace: Duration::from_secs(20),
+            max_connections: 10_000,
+            max_message: 4 << 20,
+            max_streams: 1024,
+        }
+    }
+}
+
+impl Settings {
+    /// Whether the registry joins processes of this machine only.
+    pub(crate) fn is_local(&self) -> bool {
+        matches!(scheme(&self.registry), "file" | "memory")
+    }
+
+    /// How long to serve on after saying goodbye to the registry: as long as the news takes to reach consumers.
+    pub(crate) fn drain_delay(&self) -> Duration {
+        let by_registry = if self.is_local() { Duration::from_millis(100) } else { Duration::from_secs(3) };
+        self.drain_delay.unwrap_or(by_registry)
+    }
+}
+
+/// The scheme of a URL, as written.
+pub(crate) fn scheme(url: &str) -> &str {
+    url.split_once("://").map_or("", |(scheme, _)| scheme)
+}
+
+/// The table.
+pub(crate) const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "registry",
+        takes: "URL",
+        help: "where to register; default file://, the embedded one",
+        apply: |s, text| text::registry(text).map(|url| s.registry = url),
+        show: |s| text::without_secrets(&s.registry),
+    },
+    Setting {
+        name: "listen",
+        takes: "ADDRESS",
+        help: "where to listen: [HOST][:PORT]; default a free port, on loopback with a registry of this machine only",
+        apply: |s, text| text::listen(text).map(|listen| s.listen = listen),
+        show: |s| match (s.listen.host, s.listen.port) {
+            (None, None) => "a free port".to_owned(),
+            (None, Some(port)) => format!(":{port}"),
+            (Some(host), port) => text::host_port(&host.to_string(), port),
+        },
+    },
+    Setting {
+        name: "advertise",
+        takes: "ADDRESS",
+        help: "what consumers are told to connect to: HOST[:PORT]; default by rule, see below",
+        apply: |s, text| text::advertise(text).map(|advertise| s.advertise = advertise),
+        show: |s| match &s.advertise {
+            Advertise { host: Some(host), port } => text::host_port(host, *port),
+            Advertise { host: None, .. } => "by rule".to_owned(),
+        },
+    },
+    Setting {
+        name: "zone",
+        takes: "NAME",
+        help: "the zone this instance is in; consumers of the same zone prefer it",
+        apply: |s, text| text::not_empty(text).map(|zone| s.zone = Some(zone)),
+        show: |s| s.zone.clone().unwrap_or_else(|| "none".to_owned()),
+    },
+    Setting {
+        name: "weight",
+        takes: "NUMBER",
+        help: "share of the load relative to other instances; 0 takes none; default 100",
+        apply: |s, text| text::number(text, 0, 1_000_000).map(|weight| s.weight = weight),
+        show: |s| s.weight.to_string(),
+    },
+    Setting {
+        name: "drain-delay",
+        takes: "TIME",
+        help: "how long to serve on after deregistering; default 100ms with a registry of this machine only, else 3s",
+        apply: |s, text| text::duration(text).map(|delay| s.drain_delay = Some(delay)),
+        show: |s| format!("{:?}", s.drain_delay()),
+    },
+    Setting {
+        name: "drain-grace",
+        takes: "TIME",
+        help: "how long calls under way may take to end when draining; default 20s",
+        apply: |s, text| text::duration(text).map(|grace| s.drain_grace = grace),
+        show: |s| format!("{:?}", s.drain_grace),
+    },
+    Setting {
+        name: "max-connections",
+        takes: "NUMBER",
+        help: "connections at once; further ones wait; default 10000",
+        apply: |s, text| text::number(text, 1, 10_000_000).map(|max| s.max_connections = max as usize),
+        show: |s| s.max_connections.to_string(),
+    },
+    Setting {
+        name: "max-message",
+        takes: "BYTES",
+        help: "the largest message that is accepted; default 4194304",
+        apply: |s, text| text::number(text, 1, 1 << 30).map(|max| s.max_message = max as usize),
+        show: |s| s.max_message.to_string(),
+    },
+    Setting {
+        name: "max-streams",
+        takes: "NUMBER",
+        help: "calls under way on one connection; default 1024",
+        apply: |s, text| text::number(text, 1, 1_000_000).map(|max| s.max_streams = max),
+        show: |s| s.max_streams.to_string(),
+    },
+];
+
+/// The setting of this name.
+pub(crate) fn find(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_setting_reads_back_what_it_was_set_to() {
+        for (name, text, shown) in [
+            ("registry", "static://h:1", "static://h:1"),
+            ("registry", "file://joe:secret@h/x?key=secret", "file://h/x"),
+            ("listen", "0.0.0.0:7001", "0.0.0.0:7001"),
+            ("listen", "7001", ":7001"),
+            ("listen", "[::1]", "[::1]"),
+            ("advertise", "stock.local:80", "stock.local:80"),
+            ("zone", "a", "a"),
+            ("weight", "0", "0"),
+            ("drain-delay", "250ms", "250ms"),
+            ("drain-grace", "1m", "60s"),
+            ("max-connections", "7", "7"),
+            ("max-message", "1024", "1024"),
+            ("max-streams", "9", "9"),
+        ] {
+            let (mut settings, setting) = (Settings::default(), find(name).unwrap());
+            (setting.apply)(&mut settings, text).unwrap();
+            assert_eq!((setting.show)(&settings), shown, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_drain_fits_thirty_seconds_and_is_short_on_one_machine() {
+        let mut settings = Settings::default();
+        assert!(settings.is_local() && settings.drain_delay() < Duration::from_millis(500));
+        settings.registry = "zookeeper://h:2181".to_owned();
+        assert!(!settings.is_local());
+        assert!(settings.drain_delay() + settings.drain_grace < Duration::from_secs(27));
+    }
+}
