@@ -77,6 +77,7 @@ pub(crate) fn advertise(
     let routed = routed.filter(|ip| !ip.is_unspecified());
     let (host, rule) = match (&said.host, routed) {
         (Some(host), _) => (host.clone(), Rule::Said),
+        _ if local_registry && listening.ip().is_loopback() => (listening.ip().to_string(), Rule::Local),
         _ if !listening.ip().is_unspecified() => (listening.ip().to_string(), Rule::Listened),
         _ if local_registry => (loopback(), Rule::Local),
         (None, Some(ip)) => (ip.to_string(), Rule::Routed),
@@ -96,8 +97,9 @@ mod tests {
         for (said, listening, local, routed, address, rule) in [
             ("stock.local", "0.0.0.0:7001", false, ten, "stock.local:7001", Rule::Said),
             ("[fd00::1]:80", "127.0.0.1:7001", true, None, "[fd00::1]:80", Rule::Said),
+            ("", "192.168.0.9:7001", true, ten, "192.168.0.9:7001", Rule::Listened),
             ("", "192.168.0.9:7001", false, ten, "192.168.0.9:7001", Rule::Listened),
-            ("", "[::1]:7001", true, None, "[::1]:7001", Rule::Listened),
+            ("", "[::1]:7001", true, None, "[::1]:7001", Rule::Local),
             ("", "0.0.0.0:7001", true, ten, "127.0.0.1:7001", Rule::Local),
             ("", "0.0.0.0:7001", false, ten, "10.0.0.7:7001", Rule::Routed),
             ("", "[::]:7001", false, ten, "10.0.0.7:7001", Rule::Routed),

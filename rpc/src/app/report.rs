@@ -98,7 +98,7 @@ mod tests {
         let text = settings(&resolved, listening, &advertised);
         assert!(SETTINGS.iter().all(|s| text.lines().any(|line| line.starts_with(s.name))), "{text}");
         let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
-        assert!(line("zone").ends_with(" a             MAINSTAY_ZONE"), "{text}");
+        assert!(line("zone").ends_with("  MAINSTAY_ZONE"), "{text}");
         assert!(line("weight").ends_with(" default"), "{text}");
         assert!(line("→ advertised").contains("127.0.0.1, a free port"), "{text}");
     }

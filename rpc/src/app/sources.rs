@@ -161,7 +161,8 @@ impl Sources {
                 DeValue::Integer(number) => number.to_string(),
                 other => {
                     let found = other.type_str();
-                    self.problems.push(format!("{path}:{line}: `{name}` is a {found}; it takes {}", setting.takes));
+                    self.problems
+                        .push(format!("{path}:{line}: `{name}` is of type {found}; it takes {}", setting.takes));
                     continue;
                 }
             };

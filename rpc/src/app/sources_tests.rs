@@ -46,7 +46,7 @@ fn all_mistakes_are_told_at_once_with_place_and_nearest_spelling() {
             "unknown flag `--drain-dealy`, did you mean `--drain-delay`?",
             "`--zone` takes a value: `--zone NAME`",
             "unexpected argument `extra`; settings are given as `--name value`",
-            "app.toml:3: `listen` is a array; it takes ADDRESS",
+            "app.toml:3: `listen` is of type array; it takes ADDRESS",
             "app.toml:4: unknown key `server`; `--help` lists all",
             "app.toml:2: unknown key `wieght`, did you mean `weight`?",
         ]

@@ -1,0 +1,183 @@
+//! An application from start to end: it is found, it drains in its order, and a rolling restart loses nothing.
+
+use mainstay::{
+    app::{RunningApp, Stage},
+    prelude::*,
+};
+use mainstay_registry::{Change, Discover, DownCause, Hub, Lookup, MemoryRegistry, ServiceKey};
+use std::{
+    future::ready,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::yield_now,
+    time::timeout,
+};
+
+#[mainstay::service(package = "test.v1", version = "1.0.0")]
+trait Desk {
+    #[rpc(idempotent)]
+    async fn who(&self) -> Result<String>;
+    async fn hold(&self) -> Result<String>;
+}
+
+#[derive(Clone, Default)]
+struct Clerk {
+    name: String,
+    release: Arc<Notify>,
+}
+
+impl Desk for Clerk {
+    async fn who(&self) -> Result<String> {
+        Ok(self.name.clone())
+    }
+
+    async fn hold(&self) -> Result<String> {
+        self.release.notified().await;
+        Ok("held".to_owned())
+    }
+}
+
+const LONG: Duration = Duration::from_secs(30);
+
+fn app(clerk: &Clerk, hub: &Hub) -> App {
+    App::new("desk").hub(hub.clone()).serve(DeskServer::new(clerk.clone()))
+}
+
+fn hub() -> Hub {
+    Hub::new(MemoryRegistry::new())
+}
+
+fn client(hub: &Hub) -> DeskClient {
+    DeskClient::connect("desk").registry(hub).build().unwrap()
+}
+
+/// A call that the clerk holds, once the server has it.
+async fn held(app: &RunningApp, hub: &Hub) -> tokio::task::JoinHandle<Result<String, CallError<Status>>> {
+    app.readiness().registered().await;
+    let client = client(hub);
+    let call = tokio::spawn(async move { client.with(mainstay::call::timeout(LONG)).hold().await });
+    let arrived = async {
+        while app.server().calls() == 0 {
+            yield_now().await;
+        }
+    };
+    timeout(LONG, arrived).await.unwrap();
+    call
+}
+
+#[tokio::test]
+async fn the_drain_follows_its_order() {
+    let (hub, clerk) = (hub(), Clerk::default());
+    let (stages, mut seen) = mpsc::unbounded_channel();
+    let app = app(&clerk, &hub)
+        .drain(Duration::from_secs(2), LONG)
+        .on_stage(move |stage| stages.send(stage).unwrap())
+        .start()
+        .await
+        .unwrap();
+    let call = held(&app, &hub).await;
+    let key = ServiceKey::new("test.v1.Desk").with_version("1.0.0");
+    let mut changes = hub.subscribe(Lookup::new(key));
+    assert!(matches!(changes.next().await, Some(Change::Snapshot(all)) if all.len() == 1));
+    assert_eq!(app.readiness().check(), Ok(()));
+    let (readiness, address) = (app.readiness().clone(), app.address().to_string());
+    let drained = tokio::spawn(app.drain());
+
+    for stage in [Stage::Serving, Stage::Unready, Stage::NotServing, Stage::Deregistered] {
+        assert_eq!(seen.recv().await, Some(stage));
+    }
+    assert_eq!(readiness.check(), Err("draining".to_owned()));
+    assert!(matches!(changes.next().await, Some(Change::Down(_, DownCause::Withdrawn))));
+    let late = DeskClient::connect("desk").address(address.clone()).build().unwrap();
+    late.who().await.expect("whoever has not heard yet is still served");
+    assert_eq!(seen.recv().await, Some(Stage::Propagated));
+    assert_eq!(seen.recv().await, Some(Stage::GoAway));
+    assert!(!drained.is_finished(), "what is under way goes on");
+    clerk.release.notify_one();
+    assert_eq!(call.await.unwrap().unwrap(), "held");
+    assert_eq!(seen.recv().await, Some(Stage::Closed));
+    assert_eq!(drained.await.unwrap().cut_calls, 0);
+    let refused = tokio::net::TcpStream::connect(address).await;
+    assert!(refused.is_err(), "nothing listens any more");
+}
+
+#[tokio::test]
+async fn what_does_not_end_in_time_is_cut() {
+    let (hub, clerk) = (hub(), Clerk::default());
+    let app = app(&clerk, &hub).drain(Duration::ZERO, Duration::from_millis(1)).start().await.unwrap();
+    let call = held(&app, &hub).await;
+    assert_eq!(app.drain().await.cut_calls, 1);
+    assert!(call.await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn who_is_in_a_hurry_cuts_at_once() {
+    let (hub, clerk) = (hub(), Clerk::default());
+    let app = app(&clerk, &hub).drain(LONG, LONG).start().await.unwrap();
+    let call = held(&app, &hub).await;
+    let drained = timeout(LONG / 2, app.drain_until(ready(()))).await.unwrap();
+    assert_eq!(drained.cut_calls, 1);
+    assert!(call.await.unwrap().is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rolling_restart_under_load_loses_nothing() {
+    let hub = hub();
+    let start = |name: &str| {
+        let clerk = Clerk { name: name.to_owned(), ..Clerk::default() };
+        app(&clerk, &hub).drain(Duration::from_millis(20), LONG).start()
+    };
+    let mut old = vec![start("a").await.unwrap(), start("b").await.unwrap()];
+    for app in &old {
+        app.readiness().registered().await;
+    }
+    let (done, calls) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let client = client(&hub);
+    let load: Vec<_> = (0..8)
+        .map(|_| {
+            let (client, done, calls) = (client.clone(), done.clone(), calls.clone());
+            tokio::spawn(async move {
+                while !done.load(SeqCst) {
+                    client.who().await?;
+                    calls.fetch_add(1, SeqCst);
+                }
+                Ok::<_, CallError<Status>>(())
+            })
+        })
+        .collect();
+    for name in ["c", "d", "e", "f"] {
+        let new = start(name).await.unwrap();
+        new.readiness().registered().await;
+        let before = calls.load(SeqCst);
+        assert_eq!(old.remove(0).drain().await.cut_calls, 0);
+        while calls.load(SeqCst) < before + 100 {
+            assert!(load.iter().all(|task| !task.is_finished()), "a call was lost while {name} came");
+            yield_now().await;
+        }
+        old.push(new);
+    }
+    done.store(true, SeqCst);
+    for task in load {
+        task.await.unwrap().unwrap();
+    }
+    for app in old {
+        app.drain().await;
+    }
+}
+
+#[tokio::test]
+async fn an_application_of_nothing_and_a_taken_port_are_refused() {
+    let error = App::new("desk").start().await.unwrap_err();
+    assert_eq!(error.to_string(), "`desk` serves nothing: add a service with `App::serve`");
+    let (hub, clerk) = (hub(), Clerk::default());
+    let first = app(&clerk, &hub).start().await.unwrap();
+    let error = app(&clerk, &hub).listen(first.address()).start().await.unwrap_err().to_string();
+    assert!(error.contains(&format!("cannot listen on {}", first.address())), "{error}");
+    first.drain().await;
+}
