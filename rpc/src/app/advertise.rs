@@ -8,7 +8,7 @@
 use super::settings::{Advertise, Listen};
 use std::{
     fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
 };
 
 /// The address that consumers are told, and why.
@@ -70,10 +70,7 @@ pub(crate) fn advertise(
     local_registry: bool,
     routed: Option<IpAddr>,
 ) -> Advertised {
-    let loopback = || {
-        let v6_only = matches!(listening.ip(), IpAddr::V6(ip) if !ip.is_unspecified());
-        if v6_only { Ipv6Addr::LOCALHOST.to_string() } else { Ipv4Addr::LOCALHOST.to_string() }
-    };
+    let loopback = || Ipv4Addr::LOCALHOST.to_string();
     let routed = routed.filter(|ip| !ip.is_unspecified());
     let (host, rule) = match (&said.host, routed) {
         (Some(host), _) => (host.clone(), Rule::Said),
