@@ -109,7 +109,11 @@ pub(crate) const GROUPS: &[Group] = &[
         name: "spine",
         about: "the macros and a call from the trait to the socket and back",
         needs: &[Need::GoInterop, Need::PythonGrpc, Need::Debian { program: "curl", package: "curl" }],
-        steps: &[step(Always, "macros", Package("mainstay-codegen")), step(Always, "rpc", Package("mainstay"))],
+        steps: &[
+            step(Always, "macros", Package("mainstay-codegen")),
+            step(Always, "rpc", Package("mainstay")),
+            step(Real, "grpc-go's interop client", Target(TESTS, "interop_go")),
+        ],
     },
     Group {
         name: "shop",

@@ -25,7 +25,8 @@ pub(crate) enum Need {
     GoInterop,
 }
 
-const PYTHON_PACKAGES: &[&str] = &["grpcio", "grpcio-reflection", "grpcio-health-checking", "protobuf"];
+const PYTHON_PACKAGES: &[&str] =
+    &["grpcio", "grpcio-reflection", "grpcio-health-checking", "googleapis-common-protos", "protobuf"];
 const GO_CLIENT: &str = "google.golang.org/grpc/interop/client@v1.85.0";
 /// The first Go that fetches the toolchain that a module asks for.
 const GO_MINOR: u32 = 21;

@@ -23,7 +23,7 @@ use report::{Report, Tally};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What failed, in words: it ends the run.
-pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// How many messages one call of the streaming rows carries.
 const MESSAGES: u32 = 10_000;
@@ -31,7 +31,7 @@ const MESSAGES: u32 = 10_000;
 const COMPUTE: Duration = Duration::from_millis(20);
 
 /// One way to answer and make the calls of the benchmark.
-pub trait Peer: 'static {
+pub(crate) trait Peer: 'static {
     /// One connection; clones share it.
     type Connection: Clone + Send + Sync + 'static;
 
@@ -62,7 +62,7 @@ pub trait Peer: 'static {
 }
 
 /// The whole program: reads the command line, serves or measures.
-pub fn main<P: Peer>() -> ExitCode {
+pub(crate) fn main<P: Peer>() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => return fail(&e),
@@ -79,7 +79,7 @@ pub fn main<P: Peer>() -> ExitCode {
 }
 
 /// What a server does for a call that computes: it keeps its thread busy, as a real computation would.
-pub fn compute(micros: u32) {
+pub(crate) fn compute(micros: u32) {
     if micros > 0 {
         let end = Instant::now() + Duration::from_micros(micros.into());
         while Instant::now() < end {

@@ -24,6 +24,7 @@ const PEERS: &str = "tests/benches/peers/Cargo.toml";
 /// tonic comes first: it is what the others are compared with.
 pub(crate) const CANDIDATES: &[Candidate] = &[
     Candidate { name: "tonic", streams: true, manifest: PEERS, target: ["--package", "echo-tonic"] },
+    Candidate { name: "mainstay", streams: true, manifest: "tests/Cargo.toml", target: ["--example", "echo-mainstay"] },
     Candidate { name: "tarpc", streams: false, manifest: PEERS, target: ["--package", "echo-tarpc"] },
 ];
 
