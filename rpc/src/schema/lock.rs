@@ -68,7 +68,7 @@ pub enum LockProblem {
         new: String,
     },
     /// Something is not in the lock yet, or no longer in the types.
-    #[error("{what} is {change}: write the file anew with `MAINSTAY_LOCK=write cargo test`, and commit it")]
+    #[error("{what} is {change}")]
     Stale {
         /// The message, field, enum, value, service or method, with its number if it has one.
         what: String,

@@ -122,9 +122,12 @@ fn current(services: &[&ServiceDef]) -> Result<model::File, LockProblem> {
 
 fn list(problems: &[LockProblem]) -> String {
     let mut lines: Vec<String> = problems.iter().map(|problem| format!("  {problem}")).collect();
-    if problems.iter().any(LockProblem::is_breaking) {
-        lines.push("  (nobody has old data? `MAINSTAY_LOCK=force cargo test` writes the file all the same)".to_owned());
-    }
+    let hint = if problems.iter().any(LockProblem::is_breaking) {
+        "nobody has old data? `MAINSTAY_LOCK=force cargo test` writes the file all the same"
+    } else {
+        "write the file anew with `MAINSTAY_LOCK=write cargo test`, and commit it"
+    };
+    lines.push(format!("  ({hint})"));
     lines.join("\n")
 }
 
