@@ -1,9 +1,25 @@
 //! What generated mocks are made of: expectations, the answers they give, and what is said when they are not met.
 //!
-//! ```ignore
+//! ```
+//! # use mainstay::call::Status;
+//! #[mainstay::service]
+//! trait StockApi {
+//!     async fn level(&self, sku: String) -> Result<u32, Status>;
+//!     async fn hold(&self, sku: String, qty: u32) -> Result<u32, Status>;
+//! }
+//!
 //! let stock = MockStockApi::new();
-//! stock.level().with("a-1").times(2).returns(Ok(Stock { sku: "a-1".into(), left: 3 }));
-//! stock.hold().when(|(_, qty)| *qty > 3).answers(|(sku, _)| Err(StockError::Unknown { sku }));
+//! stock.level().with("a-1").times(2).returns(Ok(3));
+//! stock.hold().when(|(_, qty)| *qty < 5).answers(|(_, qty)| Ok(qty));
+//!
+//! # fn block_on<T>(f: impl Future<Output = T>) -> T { tokio::runtime::Runtime::new().unwrap().block_on(f) }
+//! # block_on(async {
+//! let client = StockApiClient::in_process(stock.clone());
+//! assert_eq!(client.level("a-1".into()).await.unwrap(), 3);
+//! assert_eq!(client.level("a-1".into()).await.unwrap(), 3);
+//! assert_eq!(client.hold("a-1".into(), 2).await.unwrap(), 2);
+//! stock.verify();
+//! # });
 //! ```
 //!
 //! The first expectation that fits and is still open answers. One with `times(n)` is open for `n` calls and wants them
