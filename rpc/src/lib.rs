@@ -8,6 +8,7 @@ pub mod app;
 pub mod call;
 pub mod client;
 mod cluster;
+pub mod edge;
 mod error;
 pub mod message;
 pub mod mock;

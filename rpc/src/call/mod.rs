@@ -17,6 +17,7 @@ mod streaming;
 
 pub use channel::Channel;
 pub use context::{Cx, Peer, detached};
+pub(crate) use error::wire;
 pub use error::{CallError, ErrorInfo, Outcome, ServiceError};
 pub use error_field::ErrorField;
 pub use frame::{Frame, FrameStream, Frames, Payload};

@@ -3,6 +3,7 @@
 use super::{Dispatch, Phase, Serve, Shutdown, Tally};
 use crate::{
     call::{Channel, Invocation, Reply, Status},
+    edge::{HttpService, Setup},
     transport::{Accept, Http2Limits, Listen, Secure, Shared},
 };
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
@@ -22,8 +23,11 @@ pub struct Server {
     gzip: bool,
     secure: Option<Arc<dyn Secure>>,
     /// The outermost last.
-    layers: Vec<Box<dyn FnOnce(Channel) -> Channel + Send>>,
+    layers: Vec<Wrap>,
+    pub(crate) edge: Setup,
 }
+
+type Wrap = Box<dyn FnOnce(Channel) -> Channel + Send>;
 
 /// Connections that a server accepts when nothing else is said.
 const MAX_CONNECTIONS: usize = 10_000;
@@ -88,10 +92,13 @@ impl Server {
 
     /// Begins to serve on the current tokio runtime.
     pub fn start(self, accept: impl Accept) -> Running {
-        let dispatch = Dispatch::new(self.services.iter().map(|service| &**service));
+        let (dispatch, service) = stack(&self.services, self.layers);
         let address = accept.local_address();
+        let http1 = self.edge.http1.clone();
         let shared = Shared {
-            service: self.layers.into_iter().fold(Channel::new(dispatch.clone()), |inner, layer| layer(inner)),
+            edge: self.edge.build(dispatch.clone(), service.clone(), self.limits.max_message, self.gzip),
+            http1,
+            service,
             dispatch,
             limits: self.limits,
             gzip: self.gzip,
@@ -108,6 +115,20 @@ impl Server {
         let accepting = tokio::spawn(listen.clone().run(accept));
         Running { listen, accepting, address }
     }
+
+    /// The server as a service of HTTP, for use inside axum, hyper or tonic. It listens nowhere: connections, their
+    /// limits and the drain are the host's affair.
+    pub fn into_service(self) -> HttpService {
+        let (dispatch, service) = stack(&self.services, self.layers);
+        self.edge.build(dispatch, service, self.limits.max_message, self.gzip).into_service()
+    }
+}
+
+/// The server stack: layers of calls around the services.
+fn stack(services: &[Arc<dyn Serve>], layers: Vec<Wrap>) -> (Dispatch, Channel) {
+    let dispatch = Dispatch::new(services.iter().map(|service| &**service));
+    let service = layers.into_iter().fold(Channel::new(dispatch.clone()), |inner, layer| layer(inner));
+    (dispatch, service)
 }
 
 impl fmt::Debug for Server {

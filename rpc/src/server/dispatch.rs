@@ -30,7 +30,7 @@ struct Table {
 
 /// One method that is served.
 pub(crate) struct Route {
-    definition: &'static ServiceDef,
+    pub(crate) definition: &'static ServiceDef,
     pub(crate) method: Method,
     handler: Arc<dyn Handler>,
     /// Whether its handlers are short enough to run in the connection's task.
@@ -50,6 +50,11 @@ impl Dispatch {
     /// What is served, in the order it was added.
     pub(crate) fn services(&self) -> &[&'static ServiceDef] {
         &self.0.services
+    }
+
+    /// Something is served at this path, in whatever version.
+    pub(crate) fn knows(&self, path: &str) -> bool {
+        self.0.paths.contains_key(path)
     }
 
     /// The route that a request means.

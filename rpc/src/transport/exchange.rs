@@ -3,19 +3,18 @@
 use super::{
     body::{Incoming, Outgoing, Side, panicked},
     budget::Charged,
-    grpc::{self, APPLICATION_GRPC, GRPC_ACCEPT_ENCODING, GRPC_ENCODING, GRPC_TIMEOUT, SERVICE_GROUP, SERVICE_VERSION},
+    grpc::{self, APPLICATION_GRPC, GRPC_ENCODING},
+    head::{Head, refusal},
+    http_body,
     server::Link,
 };
 use crate::{
-    call::{BoxFuture, Invocation, Payload, Reason, Reply, Status},
+    call::{BoxFuture, Payload, Reply, Status},
     server::{Counted, Route, Tally, takes_one},
 };
 use futures_util::FutureExt;
 use h2::{RecvStream, server::SendResponse};
-use http::{
-    HeaderMap, HeaderValue, Request, Response, StatusCode,
-    header::{CONTENT_TYPE, HeaderName},
-};
+use http::{HeaderValue, Request, Response, header::CONTENT_TYPE};
 use std::{
     future::poll_fn,
     panic::AssertUnwindSafe,
@@ -23,7 +22,7 @@ use std::{
     task::{Context, Poll},
 };
 use tokio::time::{Instant, timeout_at};
-use tonic::{Code, metadata::MetadataMap};
+use tonic::Code;
 
 /// What became of a request at its head.
 pub(crate) enum Started {
@@ -31,8 +30,8 @@ pub(crate) enum Started {
     Inline(Exchange),
     /// To be run in a task of its own.
     Task(Exchange),
-    /// Refused, and the answer is queued.
-    Answered,
+    /// Refused, with the answer queued; or no native gRPC, and in the hands of a task of its own.
+    Gone,
 }
 
 /// A call that is being answered.
@@ -53,13 +52,18 @@ impl Exchange {
         mut respond: SendResponse<Charged>,
         now: Instant,
     ) -> Started {
+        if !link.shared.edge.is_native(&request) {
+            http_body::spawn(link, request, respond);
+            return Started::Gone;
+        }
         let (head, recv) = request.into_parts();
-        let head = match Head::read(link, head, now) {
+        let shared = &link.shared;
+        let head = match Head::read(&shared.dispatch, shared.gzip, head.uri.path(), head.headers, now) {
             Ok(head) => head,
             Err(response) => {
                 // A caller that is gone misses nothing.
                 let _ = respond.send_response(*response, true);
-                return Started::Answered;
+                return Started::Gone;
             }
         };
         let route = head.route.clone();
@@ -95,94 +99,6 @@ fn micros(began: Instant, now: Instant) -> u64 {
     (now - began).as_micros() as u64
 }
 
-/// What the head of a request says.
-struct Head {
-    route: Arc<Route>,
-    metadata: HeaderMap,
-    deadline: Option<Instant>,
-    version: Option<Arc<str>>,
-    group: Option<Arc<str>>,
-    gzip_in: bool,
-    gzip_out: bool,
-}
-
-impl Head {
-    /// Understands a head, or says what to answer.
-    fn read(link: &Link, head: http::request::Parts, now: Instant) -> Result<Self, Box<Response<()>>> {
-        let headers = head.headers;
-        if head.method != http::Method::POST || !is_grpc(&headers) {
-            return Err(Box::new(unsupported()));
-        }
-        let refuse = |status| Box::new(refusal(status));
-        let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-        let (version, group) = (text(SERVICE_VERSION), text(SERVICE_GROUP));
-        let route = link.shared.dispatch.find(head.uri.path(), version, group).map_err(refuse)?.clone();
-        let gzip_in = match headers.get(GRPC_ENCODING).map(HeaderValue::as_bytes) {
-            None | Some(b"identity" | b"") => false,
-            Some(b"gzip") => true,
-            Some(other) => return Err(unknown_encoding(other)),
-        };
-        let deadline = match headers.get(GRPC_TIMEOUT).filter(|value| !value.is_empty()) {
-            None => None,
-            Some(value) => Some(grpc::parse_timeout(value).map_err(|text| refuse(bad_request(text)))?),
-        };
-        // A deadline further away than the clock can say is none.
-        let deadline = deadline.and_then(|timeout| now.checked_add(timeout));
-        let gzip_out = link.shared.gzip && text(GRPC_ACCEPT_ENCODING).is_some_and(lists_gzip);
-        let (version, group) = (version.map(Arc::from), group.map(Arc::from));
-        Ok(Self { route, deadline, version, group, gzip_in, gzip_out, metadata: headers })
-    }
-
-    fn invocation(self, link: &Link, payload: Payload) -> Invocation {
-        let mut call = Invocation::new(self.route.method.clone(), payload);
-        call.version = self.version;
-        call.group = self.group;
-        call.metadata = MetadataMap::from_headers(self.metadata);
-        call.deadline = self.deadline;
-        call.peer = Some(link.peer.clone());
-        call.gzip = self.gzip_out;
-        call
-    }
-}
-
-fn is_grpc(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(CONTENT_TYPE) else { return false };
-    match value.as_bytes().strip_prefix(b"application/grpc") {
-        Some([]) | Some(b"+proto") => true,
-        Some([b';', ..]) => true,
-        _ => false,
-    }
-}
-
-pub(crate) fn lists_gzip(value: &str) -> bool {
-    value.split(',').any(|one| one.trim() == "gzip")
-}
-
-fn bad_request(text: String) -> Status {
-    Status::because(Reason::BadRequest, Code::InvalidArgument, text)
-}
-
-fn unknown_encoding(name: &[u8]) -> Box<Response<()>> {
-    let text = format!("the encoding {} is not supported", String::from_utf8_lossy(name));
-    let mut response = refusal(Status::because(Reason::UnknownEncoding, Code::Unimplemented, text));
-    response.headers_mut().insert(GRPC_ACCEPT_ENCODING, HeaderValue::from_static("identity,gzip"));
-    Box::new(response)
-}
-
-fn unsupported() -> Response<()> {
-    let mut response = Response::new(());
-    *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-    response
-}
-
-/// An answer of trailers only.
-fn refusal(status: Status) -> Response<()> {
-    let mut response = Response::new(());
-    *response.headers_mut() = grpc::status_headers(status);
-    response.headers_mut().insert(CONTENT_TYPE, APPLICATION_GRPC);
-    response
-}
-
 /// Answers a call. Nobody hears of a failure to write: it means that the caller is gone.
 async fn answer(link: Arc<Link>, head: Head, recv: RecvStream, mut respond: SendResponse<Charged>) {
     let (deadline, gzip) = (head.deadline, head.gzip_out);
@@ -196,7 +112,7 @@ async fn answer(link: Arc<Link>, head: Head, recv: RecvStream, mut respond: Send
     } else {
         Payload::Stream(Box::pin(incoming))
     };
-    let call = head.invocation(&link, payload);
+    let call = head.invocation(Some(link.peer.clone()), payload);
     let service = &link.shared.service;
     let work = AssertUnwindSafe(async move { service.invoke(call).await }).catch_unwind();
     let mut work = std::pin::pin!(work);
@@ -212,8 +128,11 @@ async fn answer(link: Arc<Link>, head: Head, recv: RecvStream, mut respond: Send
     }
 }
 
-/// Bounds the time in which a request must have come.
-async fn before<T>(deadline: Option<Instant>, work: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+/// Bounds the time that work may take.
+pub(crate) async fn before<T>(
+    deadline: Option<Instant>,
+    work: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
     let mut work = std::pin::pin!(work);
     // Mostly all is there: then no timer is made.
     if let Some(result) = work.as_mut().now_or_never() {

@@ -50,3 +50,28 @@ impl Http2Limits {
         8 * self.connection_window as usize
     }
 }
+
+/// Bounds of one HTTP/1.1 connection of a server. Message sizes are those of [`Http2Limits`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Http1Limits {
+    /// How long the head of a request may take, and how long a connection may stay without one. Default 15 s.
+    pub header_timeout: Duration,
+    /// How long a body may make no progress, on the way in or out. Default 30 s.
+    pub stall_timeout: Duration,
+    /// The head of a request, in bytes; at least 8 KiB. Default 16 KiB.
+    pub max_head: usize,
+    /// The headers of a request. Default 100.
+    pub max_headers: usize,
+}
+
+impl Default for Http1Limits {
+    fn default() -> Self {
+        Self {
+            header_timeout: Duration::from_secs(15),
+            stall_timeout: Duration::from_secs(30),
+            max_head: 16 * 1024,
+            max_headers: 100,
+        }
+    }
+}

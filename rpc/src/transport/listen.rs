@@ -1,9 +1,10 @@
 //! Accepts connections and gives each a task: handshake, protocol, calls, drain.
 
 use super::{
+    http1,
     io::{Accept, Accepted, BoxIo, Secure},
     server::{Connection, Shared},
-    sniff::{Protocol, sniff},
+    sniff::{Protocol, Rewind, sniff},
 };
 use crate::{
     call::Peer,
@@ -62,7 +63,7 @@ impl Listen {
         };
         match shaken {
             Ok(Ok(Shaken::Http2(connection))) => self.drive(connection).await,
-            Ok(Ok(Shaken::Http1)) => tracing::debug!(?address, "a peer spoke HTTP/1.1"),
+            Ok(Ok(Shaken::Http1(io, peer))) => http1::serve(io, peer, &self.shared, &self.shutdown).await,
             Ok(Err(error)) => tracing::debug!(?address, %error, "a handshake failed"),
             Err(_) => tracing::debug!(?address, "a handshake took too long"),
         }
@@ -75,7 +76,7 @@ impl Listen {
         };
         let (protocol, io) = sniff(io).await?;
         match protocol {
-            Protocol::Http1 => Ok(Shaken::Http1),
+            Protocol::Http1 => Ok(Shaken::Http1(io, peer)),
             Protocol::Http2 => {
                 let io: BoxIo = Box::new(io);
                 let connection = Connection::handshake(io, peer, self.shared.clone()).await;
@@ -103,6 +104,6 @@ impl Listen {
 }
 
 enum Shaken {
-    Http1,
+    Http1(Rewind, Peer),
     Http2(Connection),
 }

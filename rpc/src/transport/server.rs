@@ -11,10 +11,11 @@ use super::{
     exchange::{Exchange, Started},
     io::BoxIo,
     keepalive::Keepalive,
-    limits::Http2Limits,
+    limits::{Http1Limits, Http2Limits},
 };
 use crate::{
     call::{Channel, Peer},
+    edge::Entry,
     server::{Dispatch, Tally},
 };
 use h2::{RecvStream, server::SendResponse};
@@ -39,7 +40,10 @@ pub(crate) struct Shared {
     pub(crate) service: Channel,
     /// Which methods there are.
     pub(crate) dispatch: Dispatch,
+    /// What answers everything but native gRPC.
+    pub(crate) edge: Entry,
     pub(crate) limits: Http2Limits,
+    pub(crate) http1: Http1Limits,
     /// Compress answers to callers that accept it.
     pub(crate) gzip: bool,
     /// Calls under way.
@@ -159,7 +163,7 @@ impl Connection {
                     }
                 }
                 Started::Task(exchange) => exchange.spawn(),
-                Started::Answered => {}
+                Started::Gone => {}
             }
             if now - began > TURN_TIME {
                 break;

@@ -1,9 +1,12 @@
 //! Both halves against each other, over a network in memory.
 
-use super::{Http2Limits, Memory, Target, client::Connection, io::Connect, listen::Listen, memory, server::Shared};
+use super::{
+    Http1Limits, Http2Limits, Memory, Target, client::Connection, io::Connect, listen::Listen, memory, server::Shared,
+};
 use crate::{
     call::{CallError, Channel, Cx, Kind, MethodDef, ServiceDef, Status, Streaming, timeout},
     client::Client,
+    edge::Setup,
     schema::{MessageRef, Types},
     server::{Dispatch, Phase, Routes, Serve, Shutdown, Tally},
 };
@@ -116,8 +119,11 @@ impl Bed {
         let (network, accept) = memory();
         let waiting = Tally::default();
         let dispatch = Dispatch::new([&Echo { waiting: waiting.clone() } as &dyn Serve]);
+        let service = Channel::new(dispatch.clone());
         let shared = Shared {
-            service: Channel::new(dispatch.clone()),
+            edge: Setup::default().build(dispatch.clone(), service.clone(), limits.max_message, true),
+            http1: Http1Limits::default(),
+            service,
             dispatch,
             limits,
             gzip: true,

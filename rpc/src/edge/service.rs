@@ -1,0 +1,102 @@
+//! Anything that answers requests of HTTP, with its type put away: ours, and what is mounted beside it.
+
+use super::{Body, BoxError, errors};
+use crate::call::{BoxFuture, Reason, Status};
+use bytes::Bytes;
+use http::{Request, Response};
+use std::{
+    convert::Infallible,
+    fmt,
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tonic::Code;
+use tower_service::Service;
+
+/// A cheap handle to a service of HTTP requests.
+///
+/// [`Server::into_service`](crate::server::Server::into_service) makes one of a whole server, for use inside axum, hyper
+/// or tonic: it answers gRPC of all four kinds (over HTTP/2), JSON and gRPC-Web. Each request may carry a
+/// [`Peer`](crate::call::Peer) among its extensions, which handlers then see.
+#[derive(Clone)]
+pub struct HttpService(Arc<dyn Answer>);
+
+/// Answers one request.
+pub(crate) trait Answer: Send + Sync + 'static {
+    fn answer(&self, request: Request<Body>) -> BoxFuture<'static, Response<Body>>;
+}
+
+impl HttpService {
+    /// Puts the type of a service away. Its failures become INTERNAL; what they say goes into the log, not to the caller.
+    pub fn new<S, B>(service: S) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        Self::of(Tower(service))
+    }
+
+    pub(crate) fn of(answer: impl Answer) -> Self {
+        Self(Arc::new(answer))
+    }
+
+    pub(crate) fn answer(&self, request: Request<Body>) -> BoxFuture<'static, Response<Body>> {
+        self.0.answer(request)
+    }
+}
+
+impl<B> Service<Request<B>> for HttpService
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let answer = self.answer(request.map(Body::new));
+        Box::pin(async move { Ok(answer.await) })
+    }
+}
+
+impl fmt::Debug for HttpService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HttpService")
+    }
+}
+
+struct Tower<S>(S);
+
+impl<S, B> Answer for Tower<S>
+where
+    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    fn answer(&self, request: Request<Body>) -> BoxFuture<'static, Response<Body>> {
+        let mut service = self.0.clone();
+        Box::pin(async move {
+            if let Err(error) = poll_fn(|cx| service.poll_ready(cx)).await.map_err(Into::into) {
+                return failed(error);
+            }
+            let answered = service.call(request).await.map_err(Into::into);
+            answered.map(|response| response.map(Body::new)).unwrap_or_else(failed)
+        })
+    }
+}
+
+fn failed(error: BoxError) -> Response<Body> {
+    tracing::warn!(%error, "a service of HTTP failed");
+    errors::response(&Status::because(Reason::Handler, Code::Internal, "the service failed"))
+}
