@@ -27,6 +27,7 @@ pub mod __private;
 pub use app::App;
 pub use error::Error;
 pub use mainstay_codegen::{Message, ServiceError, service};
+pub use mainstay_registry as registry;
 
 #[cfg(feature = "proto")]
 pub use mainstay_codegen::include_proto;

@@ -46,7 +46,7 @@ impl Desk for Clerk {
 const LONG: Duration = Duration::from_secs(30);
 
 fn app(clerk: &Clerk, hub: &Hub) -> App {
-    App::new("desk").hub(hub.clone()).serve(DeskServer::new(clerk.clone()))
+    App::new("desk").with_hub(hub.clone()).serve(DeskServer::new(clerk.clone()))
 }
 
 fn hub() -> Hub {

@@ -128,9 +128,22 @@ impl App {
 
     /// Registers in this registry, whatever the settings say.
     #[must_use]
-    pub fn hub(mut self, hub: Hub) -> Self {
+    pub fn with_hub(mut self, hub: Hub) -> Self {
         self.hub = Some(hub);
         self
+    }
+
+    /// The registry that it will register in, for the clients of whoever calls others while it serves:
+    /// `StockApiClient::connect("stock").registry(app.hub()?)`.
+    ///
+    /// # Errors
+    /// When there is no such registry, or it cannot be used on this machine.
+    pub fn hub(&mut self) -> Result<Hub, Error> {
+        if let Some(hub) = &self.hub {
+            return Ok(hub.clone());
+        }
+        let hub = connect(&self.resolve()?.settings.registry)?;
+        Ok(self.hub.insert(hub).clone())
     }
 
     /// Listens on this address: `127.0.0.1:7001`, `:7001` or `[::1]`. Default a free port, on loopback when the registry
@@ -187,6 +200,14 @@ impl App {
     /// # Errors
     /// When it cannot start, or the listener fails.
     pub async fn run(self) -> Result<(), Error> {
+        self.run_until(std::future::pending()).await
+    }
+
+    /// The same, and the drain also begins when `stop` is ready.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), Error> {
         if self.sources.help {
             say(&report::help(&self.application));
             return Ok(());
@@ -197,7 +218,7 @@ impl App {
             say(&report::settings(&resolved, listening, &advertised));
             return Ok(());
         }
-        running::run(self).await
+        running::run(self, stop).await
     }
 
     /// Starts, and answers a handle: for tests, and for programs that have more to do. Nothing is printed.
@@ -205,16 +226,12 @@ impl App {
     /// # Errors
     /// When settings cannot be used, nothing is served, the address cannot be listened on, or there is no such
     /// registry. A registry that is away is no error: it is tried until it is there.
-    pub async fn start(self) -> Result<RunningApp, Error> {
-        let resolved = self.resolve()?;
+    pub async fn start(mut self) -> Result<RunningApp, Error> {
+        let settings = self.resolve()?.settings;
         if self.services.is_empty() {
             return Err(AppError::NoService { application: self.application }.into());
         }
-        let settings = resolved.settings;
-        let hub = match self.hub {
-            Some(hub) => hub,
-            None => connect(&settings.registry)?,
-        };
+        let hub = self.hub()?;
         let address = listen(settings.listen, settings.is_local());
         let failed = |source| AppError::Listen { address, source };
         let accept = TcpAccept::bind(address).await.map_err(failed)?;

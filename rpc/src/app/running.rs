@@ -122,7 +122,7 @@ async fn keep(mut lease: Lease, readiness: Readiness, mut end: oneshot::Receiver
 }
 
 /// [`App::run`] once there is something to run.
-pub(crate) async fn run(app: App) -> Result<(), Error> {
+pub(crate) async fn run(app: App, stop: impl Future<Output = ()>) -> Result<(), Error> {
     // Before anything is announced: a signal that comes at once must not find the default handler.
     let mut signals = Signals::new().map_err(AppError::Signals)?;
     let mut app = app.start().await?;
@@ -131,6 +131,7 @@ pub(crate) async fn run(app: App) -> Result<(), Error> {
     let told = tokio::spawn(tell(app.readiness.clone()));
     tokio::select! {
         () = signals.next() => {}
+        () = stop => {}
         ended = app.server.ended() => {
             let source = ended.err().unwrap_or_else(|| std::io::ErrorKind::UnexpectedEof.into());
             return Err(AppError::Listener { address: app.plan.listening, source }.into());

@@ -1,0 +1,134 @@
+//! Starts the whole shop, each role a process, and shows who serves what.
+
+use crate::{args::Options, check, child::Child};
+use mainstay::{
+    call::ServiceDef,
+    registry::{Change, Discover, Hub, Lookup, ServiceKey, connect},
+};
+use mainstay_examples::{MemberApiClient, PromotionApiClient, SiteApiClient};
+use std::{collections::BTreeMap, path::PathBuf};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The processes of a shop.
+#[derive(Debug)]
+pub(crate) struct Shop {
+    pub(crate) registry: String,
+    pub(crate) members: Vec<Child>,
+    pub(crate) promotions: Vec<Child>,
+    pub(crate) site: Child,
+}
+
+/// The demo, from start to end.
+pub(crate) async fn run(options: Options) -> Result<(), String> {
+    let scratch = Scratch::default();
+    let registry = match options.registry {
+        Some(url) if url.starts_with("memory:") => return Err(format!("`{url}` joins no processes; leave it out")),
+        Some(url) => url,
+        // Unattended, nobody else's shop may be in the same registry.
+        None if options.check => format!("file://{}", scratch.0.display()),
+        None => "file://".to_owned(),
+    };
+    if options.check {
+        let shop = Shop::start(&registry, false).await?;
+        return check::run(shop).await;
+    }
+    let hub = connect(&registry).map_err(|error| error.to_string())?;
+    for service in [MemberApiClient::definition(), PromotionApiClient::definition(), SiteApiClient::definition()] {
+        tokio::spawn(show(hub.clone(), service));
+    }
+    let shop = Shop::start(&registry, true).await?;
+    println!("{}", shop.to_try());
+    let stopped = "cannot wait for ctrl-c";
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| format!("{stopped}: {error}"))?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| format!("{stopped}: {error}"))?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    println!("\nall drain; again to cut what is under way");
+    let children: Vec<u32> = shop.children().map(|child| child.pid).collect();
+    tokio::select! {
+        ended = shop.end() => ended,
+        _ = interrupt.recv() => Err(format!("left processes {children:?} to end by themselves")),
+    }
+}
+
+impl Shop {
+    /// Two members, two promotions and a site, all at once.
+    pub(crate) async fn start(registry: &str, show: bool) -> Result<Self, String> {
+        let child = |role| Child::start(role, registry, show);
+        let (m1, m2, p1, p2, site) =
+            tokio::join!(child("member"), child("member"), child("promotion"), child("promotion"), child("site"));
+        Ok(Self { registry: registry.to_owned(), members: vec![m1?, m2?], promotions: vec![p1?, p2?], site: site? })
+    }
+
+    fn children(&self) -> impl Iterator<Item = &Child> {
+        // The site first: who calls drains before who is called.
+        std::iter::once(&self.site).chain(&self.members).chain(&self.promotions)
+    }
+
+    /// Drains every process, and waits for it.
+    pub(crate) async fn end(self) -> Result<(), String> {
+        self.children().for_each(Child::terminate);
+        let Self { site, members, promotions, .. } = self;
+        for mut child in std::iter::once(site).chain(members).chain(promotions) {
+            let status = child.ended().await?;
+            if !status.success() {
+                return Err(format!("{} (process {}) ended with {status}", child.role, child.pid));
+            }
+        }
+        Ok(())
+    }
+
+    fn to_try(&self) -> String {
+        let (site, member) = (&self.site.address, &self.members[0]);
+        format!(
+            "\ntry:\n  curl http://{site}/page/ada\n  curl http://{}/v1/member/bob\n  curl -H 'content-type: \
+             application/json' -d '{{\"level\":\"GOLD\",\"most\":2}}' http://{}/shop.promotion.v1.PromotionApi/Offers\n  kill -9 \
+             {}   and the page again: it is still there\nCtrl-C drains all\n",
+            member.address, self.promotions[0].address, member.pid
+        )
+    }
+}
+
+/// Prints who serves a service, as it changes.
+async fn show(hub: Hub, service: &'static ServiceDef) {
+    let mut changes = hub.subscribe(Lookup::new(ServiceKey::new(service.full_name)));
+    let mut known = BTreeMap::new();
+    while let Some(change) = changes.next().await {
+        let what = match change {
+            Change::Snapshot(all) => {
+                known.extend(all.into_iter().map(|instance| (instance.id.clone(), instance.address())));
+                if known.is_empty() {
+                    continue;
+                }
+                "serving".to_owned()
+            }
+            Change::Up(instance) => {
+                let address = instance.address();
+                known.insert(instance.id, address.clone());
+                format!("{address} is up")
+            }
+            Change::Down(id, cause) => format!("{} {cause}", known.remove(&id).unwrap_or_default()),
+            _ => continue,
+        };
+        let now: Vec<&str> = known.values().map(String::as_str).collect();
+        println!("{:<18} {what}; now {}", service.name, if now.is_empty() { "nobody".into() } else { now.join(", ") });
+    }
+}
+
+/// A directory for a registry of one's own, removed at the end.
+struct Scratch(PathBuf);
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self(std::env::temp_dir().join(format!("mainstay-shop-{}", std::process::id())))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // It was never made when another registry is used.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
