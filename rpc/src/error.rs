@@ -34,6 +34,10 @@ pub enum Error {
     #[cfg(feature = "server")]
     #[error(transparent)]
     App(#[from] crate::app::AppError),
+    /// TLS cannot be set up.
+    #[cfg(feature = "tls")]
+    #[error(transparent)]
+    Tls(#[from] crate::transport::TlsError),
     /// A call failed.
     #[error("{0}")]
     Call(#[source] Status),

@@ -82,6 +82,7 @@ impl RunningApp {
         let mut hurry = pin!(hurry);
         let leave = async {
             readiness.enter(Stage::Unready);
+            server.health().stop();
             readiness.enter(Stage::NotServing);
             // The task is gone only with its runtime: then the registration is gone too.
             let _ = withdraw.send(());

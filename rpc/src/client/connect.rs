@@ -48,6 +48,8 @@ pub struct ConnectBuilder<C> {
     address: Option<String>,
     settings: Settings,
     layers: Vec<Box<dyn FnOnce(Channel) -> Channel>>,
+    #[cfg(feature = "tls")]
+    tls: Option<crate::transport::ClientTls>,
     client: PhantomData<fn() -> C>,
 }
 
@@ -60,6 +62,8 @@ pub fn connect<C: From<Client>>(definition: &'static ServiceDef, application: &s
         address: None,
         settings: Settings::default(),
         layers: Vec::new(),
+        #[cfg(feature = "tls")]
+        tls: None,
         client: PhantomData,
     }
 }
@@ -83,6 +87,15 @@ impl<C: From<Client>> ConnectBuilder<C> {
     #[must_use]
     pub fn connector(mut self, connector: impl Connect) -> Self {
         self.settings.connector = Arc::new(connector);
+        self
+    }
+
+    /// Encrypts connections, and trusts whom `tls` says alone: [`Tls::client`](crate::transport::Tls::client). Wants
+    /// the feature `tls`.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: crate::transport::ClientTls) -> Self {
+        self.tls = Some(tls);
         self
     }
 
@@ -153,8 +166,14 @@ impl<C: From<Client>> ConnectBuilder<C> {
     /// The client. Connects to nobody yet.
     ///
     /// # Errors
-    /// A registry URL or an address that cannot be read, or a registry that cannot be used on this machine.
-    pub fn build(self) -> Result<C, Error> {
+    /// A registry URL or an address that cannot be read, a registry that cannot be used on this machine, or TLS whose
+    /// certificates are not what they should be.
+    #[cfg_attr(not(feature = "tls"), allow(unused_mut))]
+    pub fn build(mut self) -> Result<C, Error> {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = self.tls {
+            self.settings.connector = Arc::new(tls.around(self.settings.connector)?);
+        }
         let discover = match (self.address, self.discovery) {
             (Some(address), _) => direct(&address)?,
             (None, Some(discovery)) => discovery.open()?,

@@ -189,6 +189,11 @@ impl Mounts {
         self.0.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
     }
 
+    /// Something is mounted at the name of a service.
+    pub(crate) fn is_at(&self, service: &str) -> bool {
+        self.0.iter().any(|(at, _)| at.strip_prefix('/') == Some(service))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -26,6 +26,11 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
+    /// A service of that name is mounted.
+    pub(crate) fn mounts_service(&self, name: &str) -> bool {
+        self.mounts.is_at(name)
+    }
+
     /// Builds the edge over a server stack.
     pub(crate) fn build(self, dispatch: Dispatch, service: Channel, max_message: usize, gzip: bool) -> Entry {
         let (mounts, patience) = (Arc::new(self.mounts), self.http1.stall_timeout);

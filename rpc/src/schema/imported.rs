@@ -31,6 +31,13 @@ pub(crate) fn files(sets: &[&'static [u8]]) -> Result<Vec<FileDescriptorProto>, 
     Ok(files)
 }
 
+/// Whether one of the files declares a service, which then need not be described once more. Those of `include_proto!`
+/// leave their services out; those of gRPC's own services do not.
+pub(crate) fn declares(files: &[FileDescriptorProto], package: &str, service: &str) -> bool {
+    let mut inside = files.iter().filter(|file| file.package() == package);
+    inside.any(|file| file.service.iter().any(|declared| declared.name() == service))
+}
+
 /// The file of each type, by the type's full name.
 pub(crate) fn origins(files: &[FileDescriptorProto]) -> BTreeMap<String, String> {
     let mut origins = BTreeMap::new();

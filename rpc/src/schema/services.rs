@@ -40,6 +40,9 @@ impl Schema {
         let imported = imported::files(types.sets())?;
         let mut files = types.into_files();
         for (package, service) in described {
+            if imported::declares(&imported, package, &service.name) {
+                continue;
+            }
             match files.iter_mut().find(|file| file.package == package) {
                 Some(file) => file.services.push(service),
                 None => {

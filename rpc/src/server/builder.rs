@@ -1,6 +1,6 @@
 //! A server: services, limits, and a way to end.
 
-use super::{Dispatch, Phase, Serve, Shutdown, Tally};
+use super::{Dispatch, Health, Phase, Serve, Shutdown, Tally, builtin::Builtin};
 use crate::{
     call::{Channel, Invocation, Reply, Status},
     edge::{HttpService, Setup},
@@ -17,7 +17,7 @@ use tower_service::Service;
 /// A server that has not begun. It knows nothing of registries: [`App`](crate::App) does.
 #[derive(Default)]
 pub struct Server {
-    services: Vec<Arc<dyn Serve>>,
+    pub(super) services: Vec<Arc<dyn Serve>>,
     limits: Http2Limits,
     max_connections: Option<usize>,
     gzip: bool,
@@ -25,6 +25,7 @@ pub struct Server {
     /// The outermost last.
     layers: Vec<Wrap>,
     pub(crate) edge: Setup,
+    pub(super) builtin: Builtin,
 }
 
 type Wrap = Box<dyn FnOnce(Channel) -> Channel + Send>;
@@ -41,6 +42,7 @@ impl Server {
     /// Serves a service. Several versions and groups of one may be served.
     #[must_use]
     pub fn serve(mut self, service: impl Serve) -> Self {
+        self.builtin.health.declare(service.definition());
         self.services.push(Arc::new(service));
         self
     }
@@ -90,9 +92,18 @@ impl Server {
         self
     }
 
+    /// Serves over TLS alone, as [`Tls::server`](crate::transport::Tls::server) says. Wants the feature `tls`.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(self, tls: crate::transport::ServerTls) -> Self {
+        self.secure(tls)
+    }
+
     /// Begins to serve on the current tokio runtime.
     pub fn start(self, accept: impl Accept) -> Running {
-        let (dispatch, service) = stack(&self.services, self.layers);
+        let shutdown = Shutdown::default();
+        let services = self.builtin.beside(&self.services, &self.edge, &shutdown);
+        let (dispatch, service) = stack(&services, self.layers);
         let address = accept.local_address();
         let http1 = self.edge.http1.clone();
         let shared = Shared {
@@ -108,18 +119,19 @@ impl Server {
         let listen = Arc::new(Listen {
             shared: Arc::new(shared),
             secure: self.secure,
-            shutdown: Shutdown::default(),
+            shutdown,
             connections: Tally::default(),
             max_connections: self.max_connections.unwrap_or(MAX_CONNECTIONS),
         });
         let accepting = tokio::spawn(listen.clone().run(accept));
-        Running { listen, accepting, address }
+        Running { listen, accepting, address, health: self.builtin.health }
     }
 
     /// The server as a service of HTTP, for use inside axum, hyper or tonic. It listens nowhere: connections, their
     /// limits and the drain are the host's affair.
     pub fn into_service(self) -> HttpService {
-        let (dispatch, service) = stack(&self.services, self.layers);
+        let services = self.builtin.beside(&self.services, &self.edge, &Shutdown::default());
+        let (dispatch, service) = stack(&services, self.layers);
         self.edge.build(dispatch, service, self.limits.max_message, self.gzip).into_service()
     }
 }
@@ -141,9 +153,10 @@ impl fmt::Debug for Server {
 /// A server at work. Dropping it does not end it.
 #[derive(Debug)]
 pub struct Running {
-    listen: Arc<Listen>,
+    pub(super) listen: Arc<Listen>,
     accepting: JoinHandle<io::Result<()>>,
     address: Option<SocketAddr>,
+    pub(super) health: Health,
 }
 
 /// How a server ended.
@@ -178,9 +191,10 @@ impl Running {
         (&mut self.accepting).await.unwrap_or_else(|panic| Err(io::Error::other(panic)))
     }
 
-    /// Ends the server: accepts nothing more, tells every peer to go elsewhere, waits for what is under way up to
+    /// Ends the server: says so to whoever asks for its health, accepts nothing more, tells every peer to go elsewhere, waits for what is under way up to
     /// `grace`, and cuts the rest.
     pub async fn drain(&self, grace: Duration) -> Drained {
+        self.health.stop();
         self.listen.shutdown.to(Phase::Draining);
         let in_time = timeout(grace, self.listen.connections.zero()).await.is_ok();
         let cut_calls = if in_time { 0 } else { self.calls() };

@@ -1,14 +1,22 @@
 //! The server's half of a call: from invocations to handlers.
 
 mod builder;
+#[cfg(feature = "server")]
+mod builtin;
 mod dispatch;
+#[cfg(feature = "server")]
+mod health;
 mod inline;
+#[cfg(feature = "server")]
+mod reflection;
 mod routes;
 mod shutdown;
 mod tally;
 
 pub use builder::{Drained, Running, Server};
 pub(crate) use dispatch::{Dispatch, Route};
+#[cfg(feature = "server")]
+pub use health::Health;
 pub(crate) use routes::takes_one;
 pub use routes::{Routes, Serve};
 pub(crate) use shutdown::{Phase, Shutdown};

@@ -21,6 +21,8 @@ mod sniff;
 mod tcp;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub(crate) use body::panicked;
 pub(crate) use client::Connection;
@@ -31,3 +33,5 @@ pub(crate) use listen::Listen;
 pub use memory::{Memory, MemoryAccept, memory};
 pub(crate) use server::Shared;
 pub use tcp::{Tcp, TcpAccept};
+#[cfg(feature = "tls")]
+pub use tls::{ClientAuth, ClientTls, Pem, ServerTls, ServerTlsBuilder, Tls, TlsConnect, TlsError};
