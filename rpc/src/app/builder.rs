@@ -4,6 +4,7 @@ use super::{
     RunningApp, Stage,
     advertise::{Advertised, advertise, listen},
     error::{AppError, Problems},
+    probes,
     readiness::Readiness,
     report,
     running::{self, Plan},
@@ -13,9 +14,12 @@ use super::{
 use crate::{
     Error,
     call::{Channel, Invocation, Reply, ServiceDef, Status},
+    edge::{Body, BoxError},
     server::{Serve, Server},
-    transport::{Http2Limits, TcpAccept},
+    transport::{Http2Limits, Secure, TcpAccept},
 };
+use bytes::Bytes;
+use http::{Request, Response};
 use mainstay_registry::{Discover, Hub, RegistryUrl, ServiceKey, connect};
 use std::{
     fmt::{self, Display},
@@ -117,6 +121,36 @@ impl App {
             + 'static,
     {
         self.server = self.server.layer(layer);
+        self
+    }
+
+    /// Mounts any other service of HTTP on the port, as [`Server::mount`]: a tonic service at its name, an `axum::Router`
+    /// at `/`. `/livez` and `/readyz` are there already.
+    #[must_use]
+    pub fn mount<S, B>(mut self, at: &str, service: S) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.server = self.server.mount(at, service);
+        self
+    }
+
+    /// Secures each connection before it is served: TLS.
+    #[must_use]
+    pub fn secure(mut self, secure: impl Secure) -> Self {
+        self.server = self.server.secure(secure);
+        self
+    }
+
+    /// Sets up the server below in ways that have no method here: `app.with_server(|server| server.gzip(true))`. What it
+    /// serves and its limits are the application's.
+    #[must_use]
+    pub fn with_server(mut self, set_up: impl FnOnce(Server) -> Server) -> Self {
+        self.server = set_up(self.server);
         self
     }
 
@@ -237,7 +271,10 @@ impl App {
         let accept = TcpAccept::bind(address).await.map_err(failed)?;
         let mut limits = Http2Limits::default();
         (limits.max_message, limits.max_streams) = (settings.max_message, settings.max_streams);
-        let server = self.server.limits(limits).max_connections(settings.max_connections).start(accept);
+        let readiness = Readiness::new(Arc::from(self.on_stage));
+        let probes = probes::all(&readiness).into_iter();
+        let server = probes.fold(self.server, |server, (path, probe)| server.mount(path, probe));
+        let server = server.limits(limits).max_connections(settings.max_connections).start(accept);
         let listening = server.address().unwrap_or(address);
         let routed = routed(&settings.registry, settings.is_local()).await;
         let advertised = advertise(&settings.advertise, listening, settings.is_local(), routed);
@@ -254,7 +291,6 @@ impl App {
         };
         let keys = self.services.into_iter().map(key);
         let registration = mainstay_registry::Registration::new(instance, keys);
-        let readiness = Readiness::new(Arc::from(self.on_stage));
         Ok(RunningApp::new(server, &hub, registration, readiness, plan))
     }
 

@@ -5,13 +5,14 @@
 //! | `builder.rs` | `App`: what a `main` writes |
 //! | `settings.rs`, `text.rs`, `sources.rs` | what can be set; how values are read; who set what |
 //! | `advertise.rs` | which address consumers are told |
-//! | `stage.rs`, `readiness.rs` | where it stands, and whether it is ready |
+//! | `stage.rs`, `readiness.rs`, `probes.rs` | where it stands, whether it is ready, and who may ask |
 //! | `running.rs`, `signals.rs` | at work, and the drain |
 //! | `report.rs` | what is printed |
 
 mod advertise;
 mod builder;
 mod error;
+mod probes;
 mod readiness;
 mod report;
 mod running;
