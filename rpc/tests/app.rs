@@ -7,6 +7,7 @@ use mainstay::{
 use mainstay_registry::{Change, Discover, DownCause, Hub, Lookup, MemoryRegistry, ServiceKey};
 use std::{
     future::ready,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
@@ -14,6 +15,8 @@ use std::{
     time::Duration,
 };
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
     sync::{Notify, mpsc},
     task::yield_now,
     time::timeout,
@@ -54,7 +57,7 @@ fn hub() -> Hub {
 }
 
 fn client(hub: &Hub) -> DeskClient {
-    DeskClient::connect("desk").registry(hub).build().unwrap()
+    DeskClient::connect("desk").registry(hub).build().expect("a client of a registry in memory")
 }
 
 /// A call that the clerk holds, once the server has it.
@@ -67,8 +70,18 @@ async fn held(app: &RunningApp, hub: &Hub) -> tokio::task::JoinHandle<Result<Str
             yield_now().await;
         }
     };
-    timeout(LONG, arrived).await.unwrap();
+    timeout(LONG, arrived).await.expect("the call should arrive");
     call
+}
+
+/// What a probe is answered.
+async fn probe(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("the port is open");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("the request is read");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer comes");
+    answer
 }
 
 #[tokio::test]
@@ -86,7 +99,9 @@ async fn the_drain_follows_its_order() {
     let mut changes = hub.subscribe(Lookup::new(key));
     assert!(matches!(changes.next().await, Some(Change::Snapshot(all)) if all.len() == 1));
     assert_eq!(app.readiness().check(), Ok(()));
-    let (readiness, address) = (app.readiness().clone(), app.address().to_string());
+    assert!(probe(app.address(), "/readyz").await.starts_with("HTTP/1.1 200"));
+    let (readiness, app_address) = (app.readiness().clone(), app.address());
+    let address = app_address.to_string();
     let drained = tokio::spawn(app.drain());
 
     for stage in [Stage::Serving, Stage::Unready, Stage::NotServing, Stage::Deregistered] {
@@ -96,6 +111,8 @@ async fn the_drain_follows_its_order() {
     assert!(matches!(changes.next().await, Some(Change::Down(_, DownCause::Withdrawn))));
     let late = DeskClient::connect("desk").address(address.clone()).build().unwrap();
     late.who().await.expect("whoever has not heard yet is still served");
+    assert!(probe(app_address, "/readyz").await.starts_with("HTTP/1.1 503"));
+    assert!(probe(app_address, "/livez").await.starts_with("HTTP/1.1 200"));
     assert_eq!(seen.recv().await, Some(Stage::Propagated));
     assert_eq!(seen.recv().await, Some(Stage::GoAway));
     assert!(!drained.is_finished(), "what is under way goes on");
@@ -103,7 +120,7 @@ async fn the_drain_follows_its_order() {
     assert_eq!(call.await.unwrap().unwrap(), "held");
     assert_eq!(seen.recv().await, Some(Stage::Closed));
     assert_eq!(drained.await.unwrap().cut_calls, 0);
-    let refused = tokio::net::TcpStream::connect(address).await;
+    let refused = TcpStream::connect(address).await;
     assert!(refused.is_err(), "nothing listens any more");
 }
 

@@ -4,25 +4,24 @@
 use crate::{
     child::{Child, was_killed},
     demo::Shop,
+    http::Browser,
     report::Report,
     site::now_micros,
 };
-use mainstay::prelude::*;
-use mainstay_examples::{Heard, Page, SiteApiClient};
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use serde_json::Value;
+use std::{collections::BTreeSet, time::Duration};
 use tokio::{
-    sync::watch,
+    sync::{mpsc, watch},
     task::JoinSet,
-    time::{interval, sleep, timeout},
+    time::{Instant, interval_at, sleep, timeout},
 };
 
 /// Pages that are asked for.
 const PAGES: usize = 2_000;
 /// A page every so often: all of it takes four seconds, so that the faults fall into it.
 const PACE: Duration = Duration::from_millis(2);
+/// Connections that ask for them.
+const VISITORS: usize = 16;
 /// How long anything that must happen may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -51,12 +50,11 @@ struct Load {
 
 /// Checks the shop, ends it, and prints a line of JSON.
 pub(crate) async fn run(mut shop: Shop) -> Result<(), String> {
-    let site = SiteApiClient::connect("site").address(shop.site.address.clone()).build();
-    let site = site.map_err(|error| error.to_string())?;
+    let site = shop.site.address.clone();
     first_page(&site).await?;
     let (progress, done) = watch::channel(0);
-    let (mut load, faults) = tokio::join!(pages(&site, &progress), break_things(&mut shop, done));
-    let faults = faults?;
+    let (load, faults) = tokio::join!(pages(&site, &progress), break_things(&mut shop, done));
+    let (mut load, faults) = (load?, faults?);
     load.report.detect_micros = Some(detected(&site, &faults).await?);
     shop.end().await?;
     println!("{}", load.report.json());
@@ -64,10 +62,11 @@ pub(crate) async fn run(mut shop: Shop) -> Result<(), String> {
 }
 
 /// Waits until the site has found everyone.
-async fn first_page(site: &SiteApiClient) -> Result<(), String> {
+async fn first_page(site: &str) -> Result<(), String> {
+    let mut browser = Browser::open(site).await?;
     let tries = async {
         loop {
-            match site.page("ada".into()).await {
+            match browser.get("/page/ada").await {
                 Ok(_) => return,
                 Err(_) => sleep(Duration::from_millis(20)).await,
             }
@@ -76,26 +75,34 @@ async fn first_page(site: &SiteApiClient) -> Result<(), String> {
     timeout(PATIENCE, tries).await.map_err(|_| "the shop never showed its first page".to_owned())
 }
 
-/// Asks for all pages, at the pace, whether or not earlier ones have come.
-async fn pages(site: &SiteApiClient, progress: &watch::Sender<usize>) -> Load {
-    let (mut load, mut under_way, mut pace) = (Load::default(), JoinSet::new(), interval(PACE));
-    for asked in 0..PAGES {
-        pace.tick().await;
-        let (site, user) = (site.clone(), ["ada", "bob", "eve"][asked % 3]);
-        under_way.spawn(async move {
-            let began = Instant::now();
-            (site.page(user.into()).await, began.elapsed())
+/// Asks for all pages at the pace: each visitor one after the other, all of them side by side.
+async fn pages(site: &str, progress: &watch::Sender<usize>) -> Result<Load, String> {
+    let (mut visitors, (seen, mut answers)) = (JoinSet::new(), mpsc::channel(VISITORS));
+    for visitor in 0..VISITORS {
+        let (mut browser, seen) = (Browser::open(site).await?, seen.clone());
+        visitors.spawn(async move {
+            let mut pace = interval_at(Instant::now() + PACE * visitor as u32, PACE * VISITORS as u32);
+            for page in (visitor..PAGES).step_by(VISITORS) {
+                pace.tick().await;
+                let (path, began) = (["/page/ada", "/page/bob", "/page/eve"][page % 3], Instant::now());
+                let answer = browser.get(path).await;
+                if answer.is_err() {
+                    // Whatever became of that page, the next one gets a fresh start.
+                    browser = Browser::open(&browser.address).await.unwrap_or(browser);
+                }
+                if seen.send((answer, began.elapsed())).await.is_err() {
+                    return;
+                }
+            }
         });
-        while let Some(Ok((page, took))) = under_way.try_join_next() {
-            load.count(page, took);
-        }
-        progress.send_replace(asked);
     }
-    while let Some(Ok((page, took))) = under_way.join_next().await {
+    drop(seen);
+    let mut load = Load::default();
+    while let Some((page, took)) = answers.recv().await {
         load.count(page, took);
+        progress.send_modify(|pages| *pages += 1);
     }
-    progress.send_replace(PAGES);
-    load
+    Ok(load)
 }
 
 /// The faults, spread over the load.
@@ -129,15 +136,18 @@ async fn break_things(shop: &mut Shop, mut progress: watch::Receiver<usize>) -> 
 }
 
 /// How long the site's directory took to hear of the death; and it must have heard of the other two.
-async fn detected(site: &SiteApiClient, faults: &Faults) -> Result<u64, String> {
-    let heard = site.heard().await.map_err(|error| format!("what the site has heard: {error}"))?;
-    let find = |child: &Who, what: &str| -> Result<&Heard, String> {
-        let found = heard.iter().find(|heard| heard.address == child.address && heard.what == what);
-        found.ok_or_else(|| format!("the site never heard that {} {what}: {heard:?}", child.address))
+async fn detected(site: &str, faults: &Faults) -> Result<u64, String> {
+    let heard = Browser::open(site).await?.get("/heard").await?;
+    let find = |who: &Who, what: &str| {
+        let all = heard["value"].as_array().into_iter().flatten();
+        let found = all.into_iter().find(|heard| heard["address"] == who.address.as_str() && heard["what"] == what);
+        // 64 bits are text in the JSON of protobuf.
+        let at = found.and_then(|heard| heard["at"].as_str()?.parse::<u64>().ok());
+        at.ok_or_else(|| format!("the site never heard that {} {what}: {heard}", who.address))
     };
     find(&faults.drained, "withdrawn")?;
     find(&faults.added, "up")?;
-    Ok(find(&faults.killed, "died")?.at.saturating_sub(faults.killed_at))
+    Ok(find(&faults.killed, "died")?.saturating_sub(faults.killed_at))
 }
 
 impl Who {
@@ -147,16 +157,18 @@ impl Who {
 }
 
 impl Load {
-    fn count(&mut self, page: Result<Page, CallError<Status>>, took: Duration) {
+    fn count(&mut self, page: Result<Value, String>, took: Duration) {
         match page {
             Ok(page) => {
                 self.report.took.push(took);
-                self.report.retried += page.answers.iter().map(|answer| u64::from(answer.retries)).sum::<u64>();
-                self.answered.extend(page.answers.into_iter().map(|answer| answer.by));
+                for answer in page["answers"].as_array().into_iter().flatten() {
+                    self.report.retried += answer["retries"].as_u64().unwrap_or(0);
+                    self.answered.extend(answer["by"].as_str().map(str::to_owned));
+                }
             }
-            Err(error) => {
+            Err(problem) => {
                 self.report.failed += 1;
-                self.problems.insert(error.to_string());
+                self.problems.insert(problem);
             }
         }
     }

@@ -7,6 +7,7 @@ mod args;
 mod check;
 mod child;
 mod demo;
+mod http;
 mod member;
 mod promotion;
 mod report;
