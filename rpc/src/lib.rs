@@ -10,6 +10,7 @@ pub mod client;
 mod cluster;
 pub mod edge;
 mod error;
+pub mod layer;
 pub mod message;
 pub mod mock;
 pub mod prelude;
@@ -25,6 +26,7 @@ pub mod __private;
 
 #[cfg(feature = "server")]
 pub use app::App;
+pub use cluster::Connectivity;
 pub use error::Error;
 pub use mainstay_codegen::{Message, ServiceError, service};
 pub use mainstay_registry as registry;

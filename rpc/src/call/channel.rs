@@ -4,6 +4,7 @@
 //! clone, so one shared pointer is enough: a call clones the service inside and nothing is locked.
 
 use super::{BoxFuture, Invocation, Reply, Status};
+use crate::layer::Named;
 use std::{
     fmt,
     sync::Arc,
@@ -17,14 +18,25 @@ pub struct Channel(Arc<dyn Invoke>);
 
 trait Invoke: Send + Sync {
     fn invoke(&self, call: Invocation) -> BoxFuture<'static, Result<Reply, Status>>;
+    fn layers(&self) -> &[&'static str];
 }
 
-impl<S> Invoke for S
+/// A service, and the names of the layers that it is made of.
+struct Stack<S> {
+    service: S,
+    layers: Vec<&'static str>,
+}
+
+impl<S> Invoke for Stack<S>
 where
     S: Service<Invocation, Response = Reply, Error = Status, Future: Send + 'static> + Clone + Send + Sync,
 {
     fn invoke(&self, call: Invocation) -> BoxFuture<'static, Result<Reply, Status>> {
-        Box::pin(self.clone().call(call))
+        Box::pin(self.service.clone().call(call))
+    }
+
+    fn layers(&self) -> &[&'static str] {
+        &self.layers
     }
 }
 
@@ -38,7 +50,28 @@ impl Channel {
             + Sync
             + 'static,
     {
-        Self(Arc::new(service))
+        Self(Arc::new(Stack { service, layers: Vec::new() }))
+    }
+
+    /// As [`new`](Self::new), for a stack that can say what it is made of.
+    pub(crate) fn of_stack<S>(service: S) -> Self
+    where
+        S: Service<Invocation, Response = Reply, Error = Status, Future: Send + 'static>
+            + Named
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+    {
+        let mut layers = Vec::new();
+        service.names(&mut layers);
+        Self(Arc::new(Stack { service, layers }))
+    }
+
+    /// The names of the layers that a call goes through, top to bottom; empty where they are not known, as below a
+    /// layer of the user's own.
+    pub fn layers(&self) -> &[&'static str] {
+        self.0.layers()
     }
 
     /// Makes a call. Dropping the future cancels it.

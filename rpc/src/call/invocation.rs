@@ -19,6 +19,8 @@ pub struct Invocation {
     pub metadata: MetadataMap,
     /// The request.
     pub payload: Payload,
+    /// When the call was made, on tokio's clock: read once, and used by every layer that takes its time.
+    pub began: Instant,
     /// When the call must have ended, on tokio's clock. It covers every phase.
     pub deadline: Option<Instant>,
     /// How many retries a failure may cost, at most: the caller's word over the method's.
@@ -40,6 +42,7 @@ impl Invocation {
             group: None,
             metadata: MetadataMap::new(),
             payload,
+            began: Instant::now(),
             deadline: None,
             retries: None,
             tried: Vec::new(),
@@ -56,6 +59,7 @@ impl Invocation {
             group: self.group.clone(),
             metadata: self.metadata.clone(),
             payload: self.payload.try_clone()?,
+            began: self.began,
             deadline: self.deadline,
             retries: self.retries,
             tried: self.tried.clone(),

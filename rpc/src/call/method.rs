@@ -87,6 +87,7 @@ impl fmt::Debug for MethodDef {
 #[derive(Clone)]
 pub struct Method(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     service: String,
     path: http::uri::PathAndQuery,
@@ -106,6 +107,13 @@ impl Method {
         let path = http::uri::PathAndQuery::from_maybe_shared(format!("/{service}/{name}"))?;
         let service = service.to_owned();
         Ok(Self(Arc::new(Inner { service, path, kind, idempotent: false, timeout: None, retries: None, spawn: false })))
+    }
+
+    /// The same method, known to be idempotent.
+    #[must_use]
+    pub fn made_idempotent(mut self) -> Self {
+        Arc::make_mut(&mut self.0).idempotent = true;
+        self
     }
 
     /// The methods of a definition, in its order.

@@ -6,6 +6,7 @@
 
 use super::{ErrorInfo, Fault, Reason};
 use bytes::Bytes;
+use mainstay_registry::InstanceId;
 use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
 use tonic::{Code, metadata::MetadataMap};
 
@@ -24,6 +25,7 @@ struct Inner {
     metadata: MetadataMap,
     details: Bytes,
     info: Option<ErrorInfo>,
+    instance: Option<InstanceId>,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
@@ -45,6 +47,7 @@ impl Status {
             metadata: MetadataMap::new(),
             details: Bytes::new(),
             info: None,
+            instance: None,
             source: None,
         }))
     }
@@ -87,6 +90,11 @@ impl Status {
     /// How long the server asks to wait before another try; zero asks for none (`grpc-retry-pushback-ms`).
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
+    }
+
+    /// The instance that the call failed at; `None` when it came to none, or there is no cluster.
+    pub fn instance(&self) -> Option<&InstanceId> {
+        self.0.instance.as_ref()
     }
 
     /// What travels beside the status.
@@ -139,6 +147,13 @@ impl Status {
         self
     }
 
+    /// Says at which instance the call failed.
+    #[must_use]
+    pub fn at(mut self, instance: InstanceId) -> Self {
+        self.0.instance = Some(instance);
+        self
+    }
+
     /// Says that the request certainly did not come to a server.
     #[must_use]
     pub fn not_reached(mut self) -> Self {
@@ -180,6 +195,7 @@ impl fmt::Debug for Status {
             .field("retryable", &self.0.retryable)
             .field("reached", &self.0.reached)
             .field("info", &self.0.info)
+            .field("instance", &self.0.instance)
             .field("source", &self.0.source)
             .finish_non_exhaustive()
     }

@@ -3,11 +3,12 @@
 //! Building is lazy: it reads no socket and waits for nobody, so a dependency that is away keeps no program from
 //! starting. The first call does the rest.
 
-use super::Client;
+use super::{Client, stack};
 use crate::{
     Error,
     call::{Channel, ServiceDef},
     cluster::{Cluster, Settings},
+    layer::RetryOptions,
     transport::{Connect, Http2Limits, Tcp},
 };
 use mainstay_registry::{
@@ -47,6 +48,8 @@ pub struct ConnectBuilder<C> {
     discovery: Option<Discovery>,
     address: Option<String>,
     settings: Settings,
+    retry: RetryOptions,
+    timeout: Option<Duration>,
     layers: Vec<Box<dyn FnOnce(Channel) -> Channel>>,
     #[cfg(feature = "tls")]
     tls: Option<crate::transport::ClientTls>,
@@ -61,6 +64,8 @@ pub fn connect<C: From<Client>>(definition: &'static ServiceDef, application: &s
         discovery: None,
         address: None,
         settings: Settings::default(),
+        retry: RetryOptions::default(),
+        timeout: None,
         layers: Vec::new(),
         #[cfg(feature = "tls")]
         tls: None,
@@ -110,7 +115,7 @@ impl<C: From<Client>> ConnectBuilder<C> {
     /// one message, no bound for one that answers with a stream.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.settings.timeout = Some(timeout);
+        self.timeout = Some(timeout);
         self
     }
 
@@ -118,7 +123,14 @@ impl<C: From<Client>> ConnectBuilder<C> {
     /// needs an idempotent method, or a server that was not reached.
     #[must_use]
     pub fn retries(mut self, retries: u32) -> Self {
-        self.settings.retries = retries;
+        self.retry.retries = retries;
+        self
+    }
+
+    /// How retries are paced and bounded.
+    #[must_use]
+    pub fn retry(mut self, options: RetryOptions) -> Self {
+        self.retry = options;
         self
     }
 
@@ -141,6 +153,14 @@ impl<C: From<Client>> ConnectBuilder<C> {
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connect_timeout = timeout;
+        self
+    }
+
+    /// How long a call waits for an instance to be there and connected, within its deadline. Default 2 s: long enough
+    /// for a restart, short enough to say soon that there is nobody.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.settings.patience = patience;
         self
     }
 
@@ -168,8 +188,17 @@ impl<C: From<Client>> ConnectBuilder<C> {
     /// # Errors
     /// A registry URL or an address that cannot be read, a registry that cannot be used on this machine, or TLS whose
     /// certificates are not what they should be.
+    pub fn build(self) -> Result<C, Error> {
+        let definition = self.definition;
+        Ok(Client::new(definition, self.channel()?).into())
+    }
+
+    /// The stack below the client: for a client of another type, and to see which layers there are.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
     #[cfg_attr(not(feature = "tls"), allow(unused_mut))]
-    pub fn build(mut self) -> Result<C, Error> {
+    pub fn channel(mut self) -> Result<Channel, Error> {
         #[cfg(feature = "tls")]
         if let Some(tls) = self.tls {
             self.settings.connector = Arc::new(tls.around(self.settings.connector)?);
@@ -186,9 +215,9 @@ impl<C: From<Client>> ConnectBuilder<C> {
         };
         let application = Some(self.application).filter(|name| !name.is_empty());
         let lookup = Lookup { key, application };
-        let channel = Channel::new(Cluster::new(discover, lookup, self.settings));
-        let channel = self.layers.into_iter().fold(channel, |channel, wrap| wrap(channel));
-        Ok(Client::new(self.definition, channel).into())
+        let cluster = Cluster::new(discover, lookup, self.settings);
+        let channel = Channel::of_stack(stack(cluster, self.retry, self.timeout));
+        Ok(self.layers.into_iter().fold(channel, |channel, wrap| wrap(channel)))
     }
 }
 
@@ -277,11 +306,10 @@ impl Default for Settings {
         Self {
             connector: Arc::new(Tcp),
             limits: Http2Limits::default(),
-            timeout: None,
-            retries: 2,
             balance: Balance::default(),
             connections: 1..=4,
             connect_timeout: Duration::from_secs(3),
+            patience: Duration::from_secs(2),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The client's half of a call: from typed stubs to invocations.
 
 mod connect;
+mod stack;
 mod stub;
 
 pub use connect::{Balance, ConnectBuilder, Discovery, connect};
+pub(crate) use stack::stack;
 pub use stub::{Client, from_channel, in_process};

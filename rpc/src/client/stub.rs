@@ -8,7 +8,6 @@ use crate::{
     server::{Dispatch, Serve},
 };
 use std::{sync::Arc, time::Duration};
-use tokio::time::Instant;
 use tonic::Code;
 
 /// What a generated client wraps. A clone copies two pointers.
@@ -124,7 +123,7 @@ impl Client {
         call.version = self.shared.version.clone();
         call.group = self.shared.group.clone();
         call.metadata = self.options.metadata.clone();
-        call.deadline = timeout.and_then(|timeout: Duration| Instant::now().checked_add(timeout));
+        call.deadline = timeout.and_then(|timeout: Duration| call.began.checked_add(timeout));
         call.retries = self.options.retries;
         call.gzip = self.options.gzip.unwrap_or_default();
         call

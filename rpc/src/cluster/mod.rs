@@ -1,19 +1,52 @@
-//! Which instance gets a call.
+//! The instances of a service as one service of invocations.
+//!
+//! | file | what |
+//! |---|---|
+//! | `snapshot.rs`, `directory.rs` | who there is: the pure merge of changes, and the task that follows the registry |
+//! | `balance/`, `load.rs`, `dice.rs` | who is chosen |
+//! | `pick.rs` | who may be chosen: connection state and earlier tries |
+//! | `endpoint.rs`, `pool.rs`, `connectivity.rs` | one instance: its stack, its connections, its state |
+//!
+//! Mostly a call finds an endpoint at once: a load of the snapshot, a pick, and off it goes. Only when nobody is
+//! connected it waits, for at most the patience and never past its deadline.
+
+mod balance;
+mod connectivity;
+mod dice;
+mod directory;
+mod endpoint;
+mod load;
+mod pick;
+mod pool;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+
+pub use connectivity::Connectivity;
+pub(crate) use dice::Dice;
 
 use crate::{
-    call::{BoxFuture, Invocation, Reason, Reply, Status},
+    call::{BoxFuture, Invocation, Payload, Reason, Reply, Status},
     client::Balance,
-    transport::{Connect, Connection, Http2Limits, Target},
+    layer::Named,
+    transport::{Connect, Http2Limits},
 };
-use mainstay_registry::{Change, Changes, Discover, Instance, InstanceId, Lookup};
+use balance::LoadBalance;
+use directory::{Directory, Following};
+use endpoint::Endpoint;
+use mainstay_registry::{Discover, Lookup};
+use pick::{Pick, Sought};
+use pool::Pooled;
 use std::{
-    collections::BTreeMap,
     ops::RangeInclusive,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::sync::Mutex;
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout_at},
+};
 use tonic::Code;
 use tower_service::Service;
 
@@ -22,80 +55,133 @@ use tower_service::Service;
 pub(crate) struct Settings {
     pub(crate) connector: Arc<dyn Connect>,
     pub(crate) limits: Http2Limits,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) retries: u32,
     pub(crate) balance: Balance,
+    /// Connections per endpoint.
     pub(crate) connections: RangeInclusive<usize>,
+    /// Bounds one attempt to connect.
     pub(crate) connect_timeout: Duration,
+    /// How long a call waits for somebody to be there and connected.
+    pub(crate) patience: Duration,
 }
 
-/// The instances of one service, as one service of invocations.
+/// What all parts of a cluster share.
+#[derive(Debug)]
+pub(crate) struct Common {
+    settings: Settings,
+    dice: Dice,
+    birth: Instant,
+    /// The directory or the state of a connection has changed.
+    changed: Notify,
+}
+
+impl Common {
+    /// The time as the decisions count it.
+    fn now(&self) -> Duration {
+        self.birth.elapsed()
+    }
+}
+
+/// The instances of one service. A clone is the same cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct Cluster(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    discover: Arc<dyn Discover>,
-    lookup: Lookup,
-    settings: Settings,
-    state: Mutex<State>,
+    common: Arc<Common>,
+    directory: Arc<Directory>,
+    balance: Box<dyn LoadBalance>,
+    following: OnceLock<Following>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    changes: Option<Changes>,
-    instances: BTreeMap<InstanceId, Instance>,
-    connections: BTreeMap<InstanceId, Connection>,
-    turn: usize,
-}
+/// How long a call waits for one endpoint before it would take any other.
+const STEP: Duration = Duration::from_millis(250);
 
 impl Cluster {
+    /// A cluster that looks nothing up before its first call.
     pub(crate) fn new(discover: Arc<dyn Discover>, lookup: Lookup, settings: Settings) -> Self {
-        Self(Arc::new(Inner { discover, lookup, settings, state: Mutex::default() }))
+        let balance: Box<dyn LoadBalance> = match settings.balance {
+            Balance::P2c => Box::new(balance::P2c),
+            Balance::RoundRobin => Box::new(balance::RoundRobin),
+            Balance::Random => Box::new(balance::Random),
+        };
+        let common =
+            Arc::new(Common { settings, dice: Dice::default(), birth: Instant::now(), changed: Notify::new() });
+        let directory = Arc::new(Directory::new(discover, lookup, common.clone()));
+        Self(Arc::new(Inner { common, directory, balance, following: OnceLock::new() }))
     }
 }
 
 impl Inner {
-    async fn connection(&self) -> Result<Connection, Status> {
-        let mut state = self.state.lock().await;
-        let state = &mut *state;
-        let changes = state.changes.get_or_insert_with(|| self.discover.subscribe(self.lookup.clone()));
+    async fn send(self: Arc<Self>, call: Invocation) -> Result<Reply, Status> {
+        self.following.get_or_init(|| self.directory.follow());
+        // Of a first try the stub has read the clock a moment ago.
+        let began = match call.tried.is_empty() {
+            true => call.began.saturating_duration_since(self.common.birth),
+            false => self.common.now(),
+        };
+        let sought = Sought { tried: &call.tried, once: matches!(call.payload, Payload::Stream(_)) };
+        let found = self.pick(sought, began, |pick| pick.choose(false));
+        let (endpoint, pooled, began) = match found {
+            Some((endpoint, pooled)) => (endpoint, pooled, began),
+            None => self.wait(sought, call.deadline).await?,
+        };
+        endpoint.call(pooled, call, began, self.common.clone()).await
+    }
+
+    fn pick<T>(&self, sought: Sought<'_>, now: Duration, ask: impl FnOnce(&Pick<'_>) -> T) -> T {
+        let (snapshot, balance) = (self.directory.snapshot(), &*self.balance);
+        ask(&Pick { snapshot: &snapshot, balance, sought, now, common: &self.common })
+    }
+
+    /// Waits until somebody is there and connected.
+    async fn wait(
+        &self,
+        sought: Sought<'_>,
+        deadline: Option<Instant>,
+    ) -> Result<(Arc<Endpoint>, Arc<Pooled>, Duration), Status> {
+        let began = Instant::now();
+        let patient = began + self.common.settings.patience;
+        let until = deadline.map_or(patient, |deadline| deadline.min(patient));
+        let mut tried_too = false;
         loop {
-            let change = if state.instances.is_empty() {
-                tokio::time::timeout(Duration::from_secs(2), changes.next()).await.ok().flatten()
-            } else {
-                use futures_util::FutureExt as _;
-                changes.next().now_or_never().flatten()
-            };
-            match change {
-                None => break,
-                Some(Change::Snapshot(all)) => {
-                    state.instances = all.into_iter().map(|one| (one.id.clone(), one)).collect();
+            let mut changed = std::pin::pin!(self.common.changed.notified());
+            changed.as_mut().enable();
+            let now = self.common.now();
+            let found = self.pick(sought, now, |pick| {
+                tried_too |= !sought.tried.is_empty() && !pick.hope();
+                pick.choose(tried_too)
+            });
+            if let Some((endpoint, pooled)) = found {
+                return Ok((endpoint, pooled, now));
+            }
+            let step = Instant::now() + STEP;
+            if timeout_at(until.min(step), changed).await.is_err() {
+                tried_too = true;
+                if Instant::now() >= until {
+                    return Err(self.nobody(until != patient));
                 }
-                Some(Change::Up(one)) => drop(state.instances.insert(one.id.clone(), one)),
-                Some(Change::Down(id, _)) => drop(state.instances.remove(&id)),
-                Some(_) => {}
             }
         }
-        state.connections.retain(|id, connection| state.instances.contains_key(id) && connection.is_open());
-        state.turn = state.turn.wrapping_add(1);
-        let Some(instance) = state.instances.values().nth(state.turn % state.instances.len().max(1)) else {
-            let survey = self.discover.survey(&self.lookup.key.interface);
-            let text = survey.explain(&self.lookup, &self.discover.describe());
-            return Err(Status::because(Reason::NoInstance, Code::Unavailable, text).not_reached());
+    }
+
+    /// Why nobody took the call.
+    fn nobody(&self, late: bool) -> Status {
+        let snapshot = self.directory.snapshot();
+        let (reason, text) = if snapshot.endpoints.is_empty() {
+            (Reason::NoInstance, self.directory.explain(snapshot.heard))
+        } else {
+            let errors = snapshot.endpoints.iter().map(|endpoint| {
+                let error = endpoint.live.pool.last_error();
+                format!("{}: {}", endpoint.instance.address(), error.as_deref().unwrap_or("no connection yet"))
+            });
+            let (all, shown) = (snapshot.endpoints.len(), errors.take(3).collect::<Vec<_>>().join("; "));
+            (Reason::ConnectFailed, format!("none of {all} instances is connected: {shown}"))
         };
-        if let Some(connection) = state.connections.get(&instance.id) {
-            return Ok(connection.clone());
+        if late {
+            let text = format!("the deadline passed while waiting for an instance: {text}");
+            return Status::because(Reason::DeadlineExceeded, Code::DeadlineExceeded, text).not_reached();
         }
-        let target = Target::new(instance.host.clone(), instance.port);
-        let failed = |text: String| Status::because(Reason::ConnectFailed, Code::Unavailable, text).not_reached();
-        let connector = &self.settings.connector;
-        let io = connector.connect(&target).await.map_err(|e| failed(format!("could not connect to {target}: {e}")))?;
-        let authority = instance.address().parse().map_err(|e| failed(format!("{target} is no authority: {e}")))?;
-        let connection = Connection::open(io, connector.scheme(), authority, &self.settings.limits).await;
-        let connection = connection.map_err(|e| failed(format!("could not connect to {target}: {e}")))?;
-        state.connections.insert(instance.id.clone(), connection.clone());
-        Ok(connection)
+        Status::because(reason, Code::Unavailable, text).not_reached()
     }
 }
 
@@ -109,7 +195,18 @@ impl Service<Invocation> for Cluster {
     }
 
     fn call(&mut self, call: Invocation) -> Self::Future {
-        let inner = self.0.clone();
-        Box::pin(async move { inner.connection().await?.call(call).await })
+        Box::pin(self.0.clone().send(call))
+    }
+}
+
+impl Named for Cluster {
+    fn names(&self, names: &mut Vec<&'static str>) {
+        names.push("cluster");
+        names.push(match self.0.common.settings.balance {
+            Balance::P2c => "p2c",
+            Balance::RoundRobin => "round_robin",
+            Balance::Random => "random",
+        });
+        names.push("pool");
     }
 }

@@ -1,6 +1,6 @@
 //! A server: services, limits, and a way to end.
 
-use super::{Dispatch, Health, Phase, Serve, Shutdown, Tally, builtin::Builtin};
+use super::{Dispatch, Health, Phase, Serve, Shutdown, Tally, builtin::Builtin, stack::stack};
 use crate::{
     call::{Channel, Invocation, Reply, Status},
     edge::{HttpService, Setup},
@@ -103,7 +103,7 @@ impl Server {
     pub fn start(self, accept: impl Accept) -> Running {
         let shutdown = Shutdown::default();
         let services = self.builtin.beside(&self.services, &self.edge, &shutdown);
-        let (dispatch, service) = stack(&services, self.layers);
+        let (dispatch, service) = layered(&services, self.layers);
         let address = accept.local_address();
         let http1 = self.edge.http1.clone();
         let shared = Shared {
@@ -131,15 +131,16 @@ impl Server {
     /// limits and the drain are the host's affair.
     pub fn into_service(self) -> HttpService {
         let services = self.builtin.beside(&self.services, &self.edge, &Shutdown::default());
-        let (dispatch, service) = stack(&services, self.layers);
+        let (dispatch, service) = layered(&services, self.layers);
         self.edge.build(dispatch, service, self.limits.max_message, self.gzip).into_service()
     }
 }
 
-/// The server stack: layers of calls around the services.
-fn stack(services: &[Arc<dyn Serve>], layers: Vec<Wrap>) -> (Dispatch, Channel) {
+/// The services, and the user's layers around the server stack around them.
+fn layered(services: &[Arc<dyn Serve>], layers: Vec<Wrap>) -> (Dispatch, Channel) {
     let dispatch = Dispatch::new(services.iter().map(|service| &**service));
-    let service = layers.into_iter().fold(Channel::new(dispatch.clone()), |inner, layer| layer(inner));
+    let stack = Channel::of_stack(stack(dispatch.clone()));
+    let service = layers.into_iter().fold(stack, |inner, layer| layer(inner));
     (dispatch, service)
 }
 
@@ -171,6 +172,11 @@ impl Running {
     /// The address that is listened on; `None` in memory.
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    /// The names of the layers that a call goes through, top to bottom; empty below a layer of the user's own.
+    pub fn layers(&self) -> &[&'static str] {
+        self.listen.shared.service.layers()
     }
 
     /// Connections that are open, handshakes included.

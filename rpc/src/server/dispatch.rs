@@ -8,7 +8,10 @@ use super::{
     inline::Inline,
     routes::{Handler, Routes, Serve},
 };
-use crate::call::{BoxFuture, Cx, Invocation, Method, Reason, Reply, ServiceDef, Status};
+use crate::{
+    call::{BoxFuture, Cx, Invocation, Method, Reason, Reply, ServiceDef, Status},
+    layer::Named,
+};
 use std::{
     collections::{BTreeSet, HashMap},
     fmt,
@@ -125,6 +128,12 @@ impl Service<Invocation> for Dispatch {
             }
             Err(status) => Box::pin(std::future::ready(Err(status))),
         }
+    }
+}
+
+impl Named for Dispatch {
+    fn names(&self, names: &mut Vec<&'static str>) {
+        names.push("dispatch");
     }
 }
 

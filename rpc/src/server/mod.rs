@@ -11,6 +11,7 @@ mod inline;
 mod reflection;
 mod routes;
 mod shutdown;
+mod stack;
 mod tally;
 
 pub use builder::{Drained, Running, Server};

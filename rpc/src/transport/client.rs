@@ -16,7 +16,10 @@ use crate::{
     call::{Frame, FrameStream, Frames, Invocation, Payload, Reason, Reply, Status},
     server::{Counted, Tally},
 };
-use h2::client::{ResponseFuture, SendRequest};
+use h2::{
+    Ping,
+    client::{ResponseFuture, SendRequest},
+};
 use http::{
     HeaderMap, HeaderValue, Method, Request, StatusCode, Uri,
     header::{CONTENT_TYPE, TE, USER_AGENT},
@@ -26,7 +29,7 @@ use std::{
     future::poll_fn,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 use tokio::{sync::watch, time::Instant};
 use tonic::{Code, metadata::MetadataMap};
@@ -49,8 +52,11 @@ struct Shared {
 }
 
 impl Connection {
-    /// Shakes hands, and spawns the task that drives the connection. Takes as long as the peer does: the caller bounds
-    /// it.
+    /// Shakes hands, waits until the peer has answered, and spawns the task that drives the connection. Takes as long as
+    /// the peer does: the caller bounds it.
+    ///
+    /// The kernel accepts connections for a process that is stopped or stuck, so only an answer to a PING says that
+    /// somebody is there.
     ///
     /// # Errors
     /// When the peer does not speak HTTP/2.
@@ -70,7 +76,22 @@ impl Connection {
             .enable_push(false)
             .handshake(Coalesce::new(io, burst.clone()))
             .await?;
-        let keepalive = h2.ping_pong().map(|ping| Keepalive::new(ping, limits.keepalive, limits.keepalive_timeout));
+        let mut ping = h2.ping_pong();
+        if let Some(ping) = &mut ping {
+            ping.send_ping(Ping::opaque())?;
+            poll_fn(|cx| {
+                burst.begin();
+                burst.hurry();
+                let ended = Pin::new(&mut h2).poll(cx);
+                let pong = ping.poll_pong(cx);
+                match ended {
+                    Poll::Ready(ended) => Poll::Ready(Err(ended.err().unwrap_or_else(|| h2::Reason::NO_ERROR.into()))),
+                    Poll::Pending => pong.map_ok(drop),
+                }
+            })
+            .await?;
+        }
+        let keepalive = ping.map(|ping| Keepalive::new(ping, limits.keepalive, limits.keepalive_timeout));
         let (closer, closed) = watch::channel(false);
         let calls = Tally::default();
         tokio::spawn(Driver { h2, keepalive, burst, calls: calls.clone(), closer });
@@ -84,15 +105,19 @@ impl Connection {
         self.shared.calls.count()
     }
 
-    /// The connection takes calls, as far as is known.
-    pub(crate) fn is_open(&self) -> bool {
-        !*self.shared.closed.borrow()
+    /// The connection takes calls, as far as is known: the peer has not said that it goes away.
+    pub(crate) fn takes_calls(&self) -> bool {
+        let ready = self.send.clone().poll_ready(&mut Context::from_waker(Waker::noop()));
+        !matches!(ready, Poll::Ready(Err(_)))
     }
 
-    /// Waits until the connection has ended. Cancel safe.
-    pub(crate) async fn closed(&self) {
-        // An error means that the driver is gone, which is the same.
-        let _ = self.shared.closed.clone().wait_for(|closed| *closed).await;
+    /// Waits until the connection has ended, without keeping it open. Cancel safe.
+    pub(crate) fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut closed = self.shared.closed.clone();
+        async move {
+            // An error means that the driver is gone, which is the same.
+            let _ = closed.wait_for(|closed| *closed).await;
+        }
     }
 
     /// Makes a call. Dropping the future, or the stream of its reply, cancels the call at the server.

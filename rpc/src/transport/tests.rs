@@ -251,7 +251,7 @@ async fn a_drain_finishes_what_is_under_way_and_takes_nothing_new() {
     assert_eq!(chat.message().await.unwrap(), None);
     bed.listen.connections.zero().await;
     connection.closed().await;
-    assert!(!connection.is_open());
+    assert!(!connection.takes_calls());
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,190 @@
+//! How one of several endpoints is chosen. Pure: a balancer sees the candidates, the time and a die, and answers with an
+//! index.
+//!
+//! | file | rule | cost of a pick |
+//! |---|---|---|
+//! | `p2c.rs` | the better of two that were drawn by weight (default) | flat |
+//! | `random.rs` | drawn by weight | flat |
+//! | `round_robin.rs` | in turn, smoothly by weight | grows with the endpoints |
+//! | `shares.rs` | what a weight is worth among the others | |
+
+mod p2c;
+mod random;
+mod round_robin;
+mod shares;
+
+pub(crate) use p2c::P2c;
+pub(crate) use random::Random;
+pub(crate) use round_robin::RoundRobin;
+pub(crate) use shares::Shares;
+
+use super::load::Load;
+use std::{fmt, time::Duration};
+
+/// What a balancer sees of the endpoints.
+pub(crate) trait Candidates {
+    /// What their weights are worth. Its length is their number.
+    fn shares(&self) -> &Shares;
+
+    /// Whether this one may be chosen now: connection state, routes and earlier tries have their say here.
+    fn usable(&self, index: usize) -> bool;
+
+    /// The load of this one.
+    fn load(&self, index: usize) -> &Load;
+}
+
+/// A die of 2^64 sides.
+pub(crate) type Die<'a> = &'a mut dyn FnMut() -> u64;
+
+/// A rule for choosing.
+pub(crate) trait LoadBalance: Send + Sync + fmt::Debug {
+    /// The index of a usable candidate that has a share; `None` when there is none.
+    fn pick(&self, among: &dyn Candidates, now: Duration, dice: Die<'_>) -> Option<usize>;
+}
+
+/// Draws a usable candidate by weight, other than `but`.
+fn draw(among: &dyn Candidates, but: Option<usize>, dice: Die<'_>) -> Option<usize> {
+    /// Draws before everyone is looked at: mostly nearly all are usable, and the first draw fits.
+    const DRAWS: usize = 8;
+    let shares = among.shares();
+    let usable = |index: usize| Some(index) != but && among.usable(index);
+    for _ in 0..DRAWS {
+        let index = shares.draw(dice())?;
+        if usable(index) {
+            return Some(index);
+        }
+    }
+    let all = || (0..shares.len()).filter(|index| usable(*index)).map(|index| (index, shares.weight(index)));
+    let total: u64 = all().map(|(_, weight)| weight).sum();
+    let mut point = dice().checked_rem(total)?;
+    all().find_map(|(index, weight)| match point.checked_sub(weight) {
+        None => Some(index),
+        Some(rest) => {
+            point = rest;
+            None
+        }
+    })
+}
+
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+
+    /// Candidates of a test.
+    pub(crate) struct Few {
+        pub(crate) shares: Shares,
+        pub(crate) usable: Vec<bool>,
+        pub(crate) loads: Vec<Load>,
+    }
+
+    impl Few {
+        pub(crate) fn new(weights: &[u32]) -> Self {
+            Self {
+                shares: Shares::new(weights.iter().copied()),
+                usable: vec![true; weights.len()],
+                loads: weights.iter().map(|_| Load::default()).collect(),
+            }
+        }
+
+        /// How often each one is picked in `n` picks.
+        pub(crate) fn count(&self, balance: &dyn LoadBalance, n: usize, seed: u64) -> Vec<usize> {
+            let mut counts = vec![0; self.usable.len()];
+            let mut dice = die(seed);
+            for _ in 0..n {
+                if let Some(index) = balance.pick(self, Duration::ZERO, &mut dice) {
+                    counts[index] += 1;
+                }
+            }
+            counts
+        }
+    }
+
+    impl Candidates for Few {
+        fn shares(&self) -> &Shares {
+            &self.shares
+        }
+
+        fn usable(&self, index: usize) -> bool {
+            self.usable[index]
+        }
+
+        fn load(&self, index: usize) -> &Load {
+            &self.loads[index]
+        }
+    }
+
+    /// A die that falls the same for the same seed.
+    pub(crate) fn die(seed: u64) -> impl FnMut() -> u64 {
+        let dice = crate::cluster::Dice::new(seed);
+        move || dice.throw()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{testing::*, *};
+    use proptest::prelude::*;
+
+    fn rules() -> [(&'static str, Box<dyn LoadBalance>); 3] {
+        [("p2c", Box::new(P2c)), ("random", Box::new(Random)), ("round robin", Box::new(RoundRobin))]
+    }
+
+    #[test]
+    fn nobody_is_nobody() {
+        for (name, rule) in rules() {
+            let mut dice = die(1);
+            assert_eq!(rule.pick(&Few::new(&[]), Duration::ZERO, &mut dice), None, "{name}");
+            let mut few = Few::new(&[100, 100]);
+            few.usable = vec![false, false];
+            assert_eq!(rule.pick(&few, Duration::ZERO, &mut dice), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn weights_are_shares() {
+        for (name, rule) in rules() {
+            let counts = Few::new(&[100, 200, 0, 300]).count(&*rule, 6000, 7);
+            for (count, expected) in counts.iter().zip([1000usize, 2000, 0, 3000]) {
+                assert!(count.abs_diff(expected) <= expected / 6, "{name}: {counts:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_shares_of_those_that_are_out_go_to_the_others() {
+        for (name, rule) in rules() {
+            let mut few = Few::new(&[100; 20]);
+            few.usable.iter_mut().skip(2).for_each(|usable| *usable = false);
+            let counts = few.count(&*rule, 1000, 3);
+            assert!(counts[0] > 400 && counts[1] > 400, "{name}: {counts:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn only_who_is_usable_and_has_a_share_is_picked(
+            weights in prop::collection::vec(0u32..4, 1..12),
+            usable in prop::collection::vec(any::<bool>(), 12),
+            busy in prop::collection::vec(0usize..5, 12),
+            seed: u64,
+        ) {
+            let mut few = Few::new(&weights);
+            few.usable = usable[..weights.len()].to_vec();
+            for (load, n) in few.loads.iter().zip(&busy) {
+                (0..*n).for_each(|_| load.enter());
+            }
+            // When nobody has a share, all have the same.
+            let nobody = weights.iter().all(|weight| *weight == 0);
+            let fits = |i: usize| few.usable[i] && (nobody || weights[i] > 0);
+            for (name, rule) in rules() {
+                let mut dice = die(seed);
+                for _ in 0..20 {
+                    match rule.pick(&few, Duration::ZERO, &mut dice) {
+                        Some(i) => prop_assert!(fits(i), "{}: {}", name, i),
+                        None => prop_assert!(!(0..weights.len()).any(fits), "{}: nobody", name),
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Which endpoint gets a call: what connection state, earlier tries and the balancer make of a snapshot.
+//!
+//! Only connected endpoints are used. One that is not, and may be tried, takes part in the draw all the same: when it
+//! wins, it is dialled in the background, and the call goes to another that is connected. So an endpoint that answers
+//! no connection costs no call anything, and a new one is connected by the load that it is going to take.
+
+use super::{
+    Common,
+    balance::{Candidates, LoadBalance, Shares},
+    directory::Snapshot,
+    endpoint::Endpoint,
+    load::Load,
+    pool::Pooled,
+};
+use mainstay_registry::InstanceId;
+use std::{sync::Arc, time::Duration};
+
+/// A choice among the endpoints of a snapshot.
+pub(crate) struct Pick<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) balance: &'a dyn LoadBalance,
+    pub(crate) sought: Sought<'a>,
+    pub(crate) now: Duration,
+    pub(crate) common: &'a Common,
+}
+
+/// What a call looks for.
+#[derive(Clone, Copy)]
+pub(crate) struct Sought<'a> {
+    /// Instances that failed it before.
+    pub(crate) tried: &'a [InstanceId],
+    /// The request is a stream: it can be sent once only.
+    pub(crate) once: bool,
+}
+
+/// Who may be drawn.
+#[derive(Clone, Copy)]
+enum Whom {
+    /// The connected, and those that may be dialled.
+    Reachable,
+    /// The connected.
+    Ready,
+}
+
+struct View<'a, 'b> {
+    pick: &'b Pick<'a>,
+    whom: Whom,
+    tried_too: bool,
+}
+
+impl Candidates for View<'_, '_> {
+    fn shares(&self) -> &Shares {
+        &self.pick.snapshot.shares
+    }
+
+    fn usable(&self, index: usize) -> bool {
+        let endpoint = &self.pick.snapshot.endpoints[index];
+        // (Seat: routers. They narrow the snapshot before the balancer sees it.)
+        let pool = &endpoint.live.pool;
+        let reachable = match self.whom {
+            Whom::Ready => pool.is_ready(),
+            Whom::Reachable => pool.is_ready() || pool.may_dial(self.pick.now),
+        };
+        reachable && (self.tried_too || !self.pick.was_tried(endpoint))
+    }
+
+    fn load(&self, index: usize) -> &Load {
+        &self.pick.snapshot.endpoints[index].live.load
+    }
+}
+
+impl Pick<'_> {
+    /// An endpoint and a connection of it; `None` when nobody is connected (yet). With `tried_too`, one that failed this
+    /// call before will do.
+    pub(crate) fn choose(&self, tried_too: bool) -> Option<(Arc<Endpoint>, Arc<Pooled>)> {
+        /// A connection may be lost between the look and the grasp; not often.
+        const LOOKS: usize = 3;
+        for _ in 0..LOOKS {
+            let first = self.draw(Whom::Reachable, tried_too)?;
+            if let Some(found) = self.grasp(first) {
+                return Some(found);
+            }
+            self.snapshot.endpoints[first].live.pool.dial(false, self.now);
+            let Some(ready) = self.draw(Whom::Ready, tried_too) else { break };
+            if let Some(found) = self.grasp(ready) {
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    /// Whether an endpoint that did not fail this call is being connected, or may be.
+    pub(crate) fn hope(&self) -> bool {
+        let hope = |endpoint: &Arc<Endpoint>| {
+            let state = endpoint.live.pool.connectivity();
+            !self.was_tried(endpoint) && state != super::Connectivity::TransientFailure
+        };
+        self.snapshot.endpoints.iter().any(hope)
+    }
+
+    fn was_tried(&self, endpoint: &Endpoint) -> bool {
+        !self.sought.tried.is_empty() && self.sought.tried.contains(&endpoint.instance.id)
+    }
+
+    fn draw(&self, whom: Whom, tried_too: bool) -> Option<usize> {
+        let view = View { pick: self, whom, tried_too };
+        self.balance.pick(&view, self.now, &mut || self.common.dice.throw())
+    }
+
+    fn grasp(&self, index: usize) -> Option<(Arc<Endpoint>, Arc<Pooled>)> {
+        let endpoint = &self.snapshot.endpoints[index];
+        let pooled = endpoint.live.pool.take(self.sought.once, self.now)?;
+        Some((endpoint.clone(), pooled))
+    }
+}

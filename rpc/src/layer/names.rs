@@ -1,0 +1,23 @@
+//! What the metrics are called, and their labels. The names are part of the interface: dashboards hold them.
+
+/// Calls that ended, on the caller's side. Labels: [`SERVICE`], [`METHOD`], [`CODE`].
+pub const CLIENT_CALLS: &str = "mainstay_client_calls_total";
+/// How long they took, to the last frame, in seconds. Labels: [`SERVICE`], [`METHOD`].
+pub const CLIENT_DURATION: &str = "mainstay_client_call_duration_seconds";
+/// Calls that ended, on the provider's side. Labels: [`SERVICE`], [`METHOD`], [`CODE`].
+pub const SERVER_CALLS: &str = "mainstay_server_calls_total";
+/// How long they took, to the last frame, in seconds. Labels: [`SERVICE`], [`METHOD`].
+pub const SERVER_DURATION: &str = "mainstay_server_call_duration_seconds";
+/// Calls that were sent again. Labels: [`REASON`], why the try before failed.
+pub const RETRIES: &str = "mainstay_client_retries_total";
+/// Calls that were not sent again although they might have been. Labels: [`REASON`], what stood against it.
+pub const RETRIES_REFUSED: &str = "mainstay_client_retries_refused_total";
+
+/// The full name of the service, as `shop.stock.v1.StockApi`.
+pub const SERVICE: &str = "service";
+/// The name of the method on the wire, as `Level`.
+pub const METHOD: &str = "method";
+/// gRPC's code, as `NOT_FOUND`; `CANCELLED` for a call that its caller dropped.
+pub const CODE: &str = "code";
+/// A stable reason code.
+pub const REASON: &str = "reason";
