@@ -8,6 +8,7 @@ pub mod app;
 pub mod call;
 pub mod client;
 mod cluster;
+#[cfg(feature = "server")]
 pub mod edge;
 mod error;
 pub mod layer;

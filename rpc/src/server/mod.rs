@@ -1,5 +1,6 @@
 //! The server's half of a call: from invocations to handlers.
 
+#[cfg(feature = "server")]
 mod builder;
 #[cfg(feature = "server")]
 mod builtin;
@@ -14,6 +15,7 @@ mod shutdown;
 mod stack;
 mod tally;
 
+#[cfg(feature = "server")]
 pub use builder::{Drained, Running, Server};
 pub(crate) use dispatch::{Dispatch, Route};
 #[cfg(feature = "server")]
