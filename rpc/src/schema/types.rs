@@ -148,6 +148,12 @@ impl Types {
         &self.sets
     }
 
+    /// A descriptor per package.
+    #[cfg(feature = "server")]
+    pub(crate) fn into_descriptors(self) -> Vec<prost_types::FileDescriptorProto> {
+        self.into_files().iter().map(super::descriptor::descriptor).collect()
+    }
+
     /// One file per package, in the order of their names, types in the order of theirs.
     pub(crate) fn into_files(self) -> Vec<File> {
         let mut files: BTreeMap<String, File> = BTreeMap::new();

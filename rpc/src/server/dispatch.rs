@@ -74,7 +74,9 @@ impl Dispatch {
             let any_group = group.is_none();
             entries.iter().find(|e| any_version && (any_group || e.definition.group == group))
         };
-        exact.or_else(fallback).ok_or_else(|| not_in(version, group, entries))
+        // Health and reflection are the server's, not one version's: who asks under those of a service gets them too.
+        let of_the_server = || entries.first().filter(|e| e.definition.package.starts_with("grpc."));
+        exact.or_else(fallback).or_else(of_the_server).ok_or_else(|| not_in(version, group, entries))
     }
 
     fn unknown(&self, path: &str) -> Status {

@@ -77,6 +77,15 @@ async fn check_and_list_know_each_name_of_a_service() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_asks_under_the_version_of_a_service_is_answered() {
+    let (network, accept) = memory();
+    let _running = Server::new().serve(Stock).start(accept);
+    let definition = Box::leak(Box::new(ServiceDef { version: SHOP.version, group: SHOP.group, ..DEFINITION }));
+    let client: Client = connect(definition, "").address("memory:1").connector(network).build().unwrap();
+    assert_eq!(check(&client, "blue/shop.Stock:1.0.0").await, Ok(ServingStatus::Serving));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_list_that_is_too_long_is_refused() {
     let (running, client) = start(Server::new());
     (0..MAX_LISTED).for_each(|i| running.health().set_service(&format!("part-{i}"), true));

@@ -10,16 +10,17 @@ mod tests;
 
 use super::{Phase, Routes, Serve, Shutdown, builtin, builtin::method};
 use crate::{
-    call::{Kind, ServiceDef, Status, Streaming},
+    call::{ErrorInfo, Kind, ServiceDef, Status, Streaming},
+    message::Field as _,
     schema::{MessageRef, Schema, SchemaError, Types},
 };
 use answer::Catalog;
 use index::Index;
 use prost::Message;
 use prost_reflect::DescriptorPool;
-use prost_types::FileDescriptorSet;
+use prost_types::{FileDescriptorProto, FileDescriptorSet};
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     sync::{Arc, LazyLock, OnceLock},
 };
 use tonic_reflection::pb::{
@@ -89,10 +90,24 @@ impl Shared {
 fn catalog(services: &[&'static ServiceDef]) -> Catalog {
     let first = builtin::first_of_each(services.iter().copied());
     let pool = described(&first);
-    let index = Index::of(pool.file_descriptor_protos());
+    let errors = error_details();
+    let index = Index::of(pool.file_descriptor_protos().chain(&errors));
     let mut services: Vec<_> = first.iter().map(|service| service.full_name).collect();
     services.sort_unstable();
     Catalog { services, index }
+}
+
+/// What errors carry as details. No method names it, but a client that wants to show an error asks for it.
+fn error_details() -> Vec<FileDescriptorProto> {
+    let mut types = Types::new("google.rpc");
+    types.message::<ErrorInfo>(None, "ErrorInfo", "Why a call failed, for programs.", |message| {
+        message.field("reason", 1, "Unique inside the domain, as `UNKNOWN_ARTICLE`.", String::field_type);
+        message.field("domain", 2, "Whose reason it is.", String::field_type);
+        message.field("metadata", 3, "The fields of the error.", BTreeMap::<String, String>::field_type);
+    });
+    let mut files = types.into_descriptors();
+    files.iter_mut().for_each(|file| file.name = Some("google/rpc/error_details.proto".to_owned()));
+    files
 }
 
 /// The descriptors of all services, or of all that get along with each other: one bad type must not hide the others.

@@ -9,7 +9,6 @@ use crate::{
     transport::memory,
 };
 use prost_reflect::{DynamicMessage, Value};
-use prost_types::FileDescriptorProto;
 use std::time::Duration;
 use tonic::Code;
 use v1::{server_reflection_request::MessageRequest, server_reflection_response::MessageResponse};
@@ -207,6 +206,7 @@ async fn what_is_not_there_is_an_answer_and_the_stream_goes_on() {
             MessageRequest::FileContainingExtension(extension),
             MessageRequest::AllExtensionNumbersOfType("shop.member.v1.Nobody".to_owned()),
             MessageRequest::AllExtensionNumbersOfType("shop.member.v1.Member".to_owned()),
+            symbol("google.rpc.ErrorInfo"),
             MessageRequest::FileByFilename("grpc/health/v1/health.proto".to_owned()),
         ],
     )
@@ -217,7 +217,9 @@ async fn what_is_not_there_is_an_answer_and_the_stream_goes_on() {
     }
     let MessageResponse::AllExtensionNumbersResponse(numbers) = &answers[4] else { panic!("{answers:?}") };
     assert!(numbers.extension_number.is_empty());
-    assert_eq!(files(&answers[5])[0].package(), "grpc.health.v1");
+    assert_eq!(files(&answers[5])[0].name(), "google/rpc/error_details.proto");
+    assert!(pool(&answers[5..6]).get_message_by_name("google.rpc.ErrorInfo").is_some());
+    assert_eq!(files(&answers[6])[0].package(), "grpc.health.v1");
 }
 
 #[tokio::test(start_paused = true)]
