@@ -34,7 +34,7 @@ pub(crate) async fn answer(ours: &Inner, parts: Parts, body: Body) -> Response<B
         false => Ok(Payload::Stream(frames)),
     };
     let replied = match payload {
-        Ok(payload) => invoke(ours, head.invocation(peer, payload)).await,
+        Ok(payload) => before(deadline, invoke(ours, head.invocation(peer, payload))).await,
         Err(status) => Err(status),
     };
     match replied {

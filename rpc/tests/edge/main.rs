@@ -1,0 +1,9 @@
+//! What a server's port answers besides native gRPC, over real sockets: JSON, protobuf, gRPC-Web, mounts, bad input.
+
+mod bad_input;
+mod bed;
+mod generic;
+mod json;
+mod mounts;
+mod shop;
+mod web;
