@@ -112,14 +112,19 @@ pub(crate) const GROUPS: &[Group] = &[
         steps: &[
             step(Always, "macros", Package("mainstay-codegen")),
             step(Always, "rpc", Package("mainstay")),
+            step(Always, "curl", Target(TESTS, "curl")),
             step(Real, "grpc-go's interop client", Target(TESTS, "interop_go")),
+            step(Real, "Python's grpcio by reflection", Target(TESTS, "interop_python")),
         ],
     },
     Group {
         name: "shop",
         about: "the examples, the demo unattended, and a user's project",
         needs: &[],
-        steps: &[step(Always, "examples", Package("mainstay-examples"))],
+        steps: &[
+            step(Always, "examples", Package("mainstay-examples")),
+            step(Always, "the demo, unattended", Cargo(&["demo", "--check"], &[])),
+        ],
     },
 ];
 

@@ -58,6 +58,9 @@ macro_rules! cases {
         mod plain {
             $(#[test] fn $case() { super::passes(stringify!($case), false); })*
         }
+        mod tls {
+            $(#[test] fn $case() { super::passes(stringify!($case), true); })*
+        }
     };
 }
 

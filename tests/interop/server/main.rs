@@ -9,7 +9,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use mainstay::server::Server;
-use mainstay::transport::TcpAccept;
+use mainstay::transport::{Pem, TcpAccept, Tls};
 
 use service::{TestServiceServer, Tests};
 
@@ -37,9 +37,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
         }
     }
     let accept = TcpAccept::bind(listen).await?;
-    let server = Server::new().serve(TestServiceServer::new(Tests));
-    if let (Some(_cert), Some(_key)) = (cert, key) {
-        return Err("no TLS yet".into());
+    let mut server = Server::new().serve(TestServiceServer::new(Tests));
+    if let (Some(cert), Some(key)) = (cert, key) {
+        server = server.tls(Tls::server(Pem::file(cert), Pem::file(key)).build()?);
     }
     let mut running = server.start(accept);
     println!("listening {}", running.address().ok_or("no address")?);
