@@ -27,7 +27,6 @@ pub mod __private;
 
 #[cfg(feature = "server")]
 pub use app::App;
-pub use cluster::Connectivity;
 pub use error::Error;
 pub use mainstay_codegen::{Message, ServiceError, service};
 pub use mainstay_registry as registry;

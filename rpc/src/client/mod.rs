@@ -5,5 +5,5 @@ mod stack;
 mod stub;
 
 pub use connect::{Balance, ConnectBuilder, Discovery, connect};
-pub(crate) use stack::stack;
+pub(crate) use stack::{local, stack};
 pub use stub::{Client, from_channel, in_process};

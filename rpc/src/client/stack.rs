@@ -21,6 +21,13 @@ use tower_layer::Layer;
 /// The default stack of a client.
 pub(crate) type ClientStack = Trace<Metrics<Deadline<Retry<Cluster>>>>;
 
+/// The stack of a client whose server is in the same process: nothing is sent, so nothing is sent again or elsewhere.
+pub(crate) fn local<S>(server: S) -> Trace<Metrics<Deadline<S>>> {
+    let deadline = DeadlineLayer::client(None).layer(server);
+    let metrics = MetricsLayer::new(Side::Client).layer(deadline);
+    TraceLayer::new(Side::Client).layer(metrics)
+}
+
 /// Builds the stack. `timeout` is that of calls for which nobody says one.
 pub(crate) fn stack(cluster: Cluster, retry: RetryOptions, timeout: Option<Duration>) -> ClientStack {
     let retry = RetryLayer::new(retry).layer(cluster);

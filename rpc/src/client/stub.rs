@@ -1,11 +1,12 @@
 //! The untyped stub behind every generated client: encodes once, calls, decodes.
 
+use super::local;
 use crate::{
     call::{
         CallError, CallOptions, Channel, Frame, Invocation, Method, Payload, Reason, Reply, ServiceDef, ServiceError,
         Status, Streaming,
     },
-    server::{Dispatch, Serve},
+    server::{self, Dispatch, Serve},
 };
 use std::{sync::Arc, time::Duration};
 use tonic::Code;
@@ -37,9 +38,10 @@ impl Client {
         Self { shared: Arc::new(shared), options: Arc::default() }
     }
 
-    /// A stub whose calls are answered inside the process: the whole codec, no socket.
+    /// A stub whose calls are answered inside the process: all the layers and the codec, and no socket.
     pub fn in_process(serve: impl Serve) -> Self {
-        Self::new(serve.definition(), Channel::new(Dispatch::new([&serve as &dyn Serve])))
+        let server = server::stack(Dispatch::new([&serve as &dyn Serve]));
+        Self::new(serve.definition(), Channel::of_stack(local(server)))
     }
 
     /// The same client with other options for its calls; what they do not say stays as it is.

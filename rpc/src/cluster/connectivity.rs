@@ -9,8 +9,7 @@ use std::{ops::RangeInclusive, time::Duration};
 
 /// The state of the connections to one endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Connectivity {
+pub(crate) enum Connectivity {
     /// Not connected, and nobody has asked.
     Idle,
     /// The first connection is being opened.

@@ -22,7 +22,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
-pub use connectivity::Connectivity;
+use connectivity::Connectivity;
 pub(crate) use dice::Dice;
 
 use crate::{

@@ -1,6 +1,6 @@
 //! A server: services, limits, and a way to end.
 
-use super::{Dispatch, Health, Phase, Serve, Shutdown, Tally, builtin::Builtin, stack::stack};
+use super::{Dispatch, Health, Phase, Serve, Shutdown, Tally, builtin::Builtin, stack};
 use crate::{
     call::{Channel, Invocation, Reply, Status},
     edge::{HttpService, Setup},

@@ -23,4 +23,5 @@ pub use health::Health;
 pub(crate) use routes::takes_one;
 pub use routes::{Routes, Serve};
 pub(crate) use shutdown::{Phase, Shutdown};
+pub(crate) use stack::stack;
 pub(crate) use tally::{Counted, Tally};

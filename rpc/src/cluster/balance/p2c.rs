@@ -23,13 +23,13 @@ impl LoadBalance for P2c {
         }
         let Some(second) = draw(among, Some(first), dice) else { return Some(first) };
         let latency = |index: usize| among.load(index).latency(now);
-        // Of one nothing may be known yet: it is taken to be like the other.
+        let idle = |index: usize| among.load(index).in_flight() == 0;
         let (one, other) = match (latency(first), latency(second)) {
-            (None, None) => (1.0, 1.0),
-            (one, other) => {
-                let known = one.or(other).unwrap_or(1.0);
-                (one.unwrap_or(known), other.unwrap_or(known))
-            }
+            (Some(one), Some(other)) => (one, other),
+            // Of whom nothing is known, one call at a time will tell; else it is taken to be like the other.
+            (None, Some(_)) if idle(first) => return Some(first),
+            (Some(_), None) if idle(second) => return Some(second),
+            _ => (1.0, 1.0),
         };
         let line = |index: usize| 1.0 + among.load(index).in_flight() as f32 / among.shares().relative(index);
         let second_wins = one * line(first) > other * line(second) * CLEARLY;
@@ -62,6 +62,15 @@ mod tests {
         few.loads[0].observe(MS, Duration::ZERO);
         few.loads[1].observe(20 * MS, Duration::ZERO);
         assert_eq!(few.count(&P2c, 100, 2), [100, 0]);
+    }
+
+    #[test]
+    fn one_call_at_a_time_explores_the_unknown() {
+        let few = Few::new(&[100, 100]);
+        few.loads[0].observe(MS, Duration::ZERO);
+        assert_eq!(few.count(&P2c, 20, 3), [0, 20]);
+        few.loads[1].enter();
+        assert_eq!(few.count(&P2c, 20, 3), [20, 0], "the second one stands in no line");
     }
 
     #[test]
