@@ -44,6 +44,11 @@ impl Client {
         Self::new(serve.definition(), Channel::of_stack(local(server)))
     }
 
+    /// The names of the layers that its calls go through, top to bottom; see [`Channel::layers`].
+    pub fn layers(&self) -> &[&'static str] {
+        self.shared.channel.layers()
+    }
+
     /// The same client with other options for its calls; what they do not say stays as it is.
     #[must_use]
     pub fn with(&self, options: CallOptions) -> Self {
