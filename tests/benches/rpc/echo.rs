@@ -10,8 +10,9 @@ use bytes::Bytes;
 use load::{Failure, Peer};
 use mainstay::Message;
 use mainstay::call::{Status, Streaming};
+use mainstay::client::Client;
 use mainstay::server::Server;
-use mainstay::transport::TcpAccept;
+use mainstay::transport::{TcpAccept, memory};
 use tokio::net::TcpListener;
 
 /// What travels in streams, and what comes back.
@@ -70,6 +71,14 @@ impl Peer for Mainstay {
             count += 1;
         }
         Ok(count)
+    }
+
+    /// Both stacks as they are built, each layer with its side.
+    fn layers() -> Vec<String> {
+        let client = mainstay::client::connect::<Client>(EchoClient::definition(), "").registry("memory://").build();
+        let server = Server::new().serve(EchoServer::new(Service)).start(memory().1);
+        let client = client.iter().flat_map(|c| c.layers()).map(|name| format!("client {name}"));
+        client.chain(server.layers().iter().map(|name| format!("server {name}"))).collect()
     }
 }
 

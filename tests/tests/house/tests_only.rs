@@ -34,12 +34,17 @@ fn banned(tree: &Tree) -> Vec<String> {
 fn sleeps(tree: &Tree) -> Vec<String> {
     let mut wrong = Vec::new();
     for file in tree.rust().filter(|f| f.path != THIS) {
-        let (mut paused, mut marked) = (false, false);
+        // What helps tests that all pause the clock sleeps on that clock.
+        let starts: Vec<&str> =
+            file.test_lines().map(|(_, l)| l.trim()).filter(|l| l.starts_with("#[tokio::test")).collect();
+        let all_paused = !starts.is_empty() && starts.iter().all(|l| l.contains("start_paused"));
+        let (mut paused, mut marked) = (all_paused, false);
         for (n, line) in file.test_lines() {
             let attribute = line.trim_start();
             if attribute.starts_with("#[tokio::test") || attribute.starts_with("#[test]") {
                 paused = attribute.contains("start_paused");
             }
+            let paused = paused && !line.contains("thread::sleep");
             if sleep(line) && !paused && !marked && !line.contains(MARK) {
                 wrong.push(format!("{}:{n}: a test that sleeps: wait for a condition, or pause the clock", file.path));
             }
@@ -77,6 +82,9 @@ fn no_test_guesses_at_time() {
         (test("#[tokio::test]", call), 1),
         (test("#[tokio::test(start_paused = true)]", call), 0),
         (test("#[test]", "std::thread::sleep(x);"), 1),
+        (test("#[tokio::test(start_paused = true)]", "std::thread::sleep(x);"), 1),
+        (test("async fn wait() { sleep(x).await }\n#[tokio::test(start_paused = true)]", ""), 0),
+        (test("async fn wait() { sleep(x).await }\n#[tokio::test]", ""), 1),
         (test("#[test]", "// slow on purpose: it is cut off\nstd::thread::sleep(x);"), 0),
         (test("#[test]", "// never sleep(x)"), 0),
         ("//! Code.\nfn f() { sleep(x); }\n".to_owned(), 0),
