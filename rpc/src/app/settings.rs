@@ -103,7 +103,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         name: "advertise",
         takes: "ADDRESS",
-        help: "what consumers are told to connect to: HOST[:PORT]; default by rule, see below",
+        help: "what consumers are told to connect to: HOST[:PORT]; default by rule, as `--print-config` shows",
         apply: |s, text| text::advertise(text).map(|advertise| s.advertise = advertise),
         show: |s| match &s.advertise {
             Advertise { host: Some(host), port } => text::host_port(host, *port),
