@@ -6,7 +6,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty, Full, combinators::UnsyncBoxBody};
 use std::{
     error::Error,
-    fmt,
+    fmt, io,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
@@ -86,6 +86,11 @@ pub(crate) fn status_of(error: &(dyn Error + Send + Sync + 'static)) -> Status {
         }
         if error.is::<http_body_util::LengthLimitError>() {
             return Status::because(Reason::MessageTooLarge, Code::ResourceExhausted, "the body is too large");
+        }
+        // Chunks of HTTP/1.1 that are none.
+        let garbled = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        if let Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) = garbled {
+            return Status::because(Reason::BadRequest, Code::InvalidArgument, format!("the body is garbled: {error}"));
         }
         cause = error.source();
     }
@@ -231,5 +236,10 @@ mod tests {
         let inner = Status::new(Code::Aborted, "stop");
         assert_eq!(status_of(&Wrapped(inner)).code(), Code::Aborted);
         assert_eq!(status_of(&std::fmt::Error).code(), Code::Cancelled);
+        for (kind, code) in
+            [(io::ErrorKind::InvalidInput, Code::InvalidArgument), (io::ErrorKind::UnexpectedEof, Code::Cancelled)]
+        {
+            assert_eq!(status_of(&io::Error::from(kind)).code(), code);
+        }
     }
 }

@@ -1,4 +1,6 @@
 //! Which dialect a request speaks, told by its content type.
+//!
+//! Pure: headers in, a decision out.
 
 use http::{
     HeaderMap,

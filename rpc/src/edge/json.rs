@@ -3,6 +3,8 @@
 //! 64-bit numbers are strings, bytes are base64, enums go by name, well-known types have their own forms. Fields may be
 //! called as in the `.proto` or in lower camel case. A name that is not known is an error: it is a misspelt one far
 //! more often than one from the future.
+//!
+//! Pure: bytes in, bytes out.
 
 use crate::call::{Frame, Reason, Status};
 use prost_reflect::{DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions};

@@ -8,8 +8,24 @@
 //! | a path that something was mounted at | whatever is mounted there |
 //! | gRPC over a body of any kind | all four kinds; for [`HttpService`] inside axum or hyper |
 //!
-//! All of it ends in the same server stack as native gRPC. Failures are JSON:
-//! `{"code":"not_found","message":"…","details":[…]}`.
+//! All of it ends in the same server stack as native gRPC. A failure of a bare message is JSON, whatever was asked for:
+//! `{"code":"not_found","message":"…","details":[{"type":"google.rpc.ErrorInfo","value":"…","debug":{…}}]}`, under
+//!
+//! | HTTP | codes |
+//! | --- | --- |
+//! | 400 | `invalid_argument`, `out_of_range` |
+//! | 401, 403 | `unauthenticated`, `permission_denied` |
+//! | 404 | `not_found`, `unimplemented` |
+//! | 408 | `deadline_exceeded`, `canceled` |
+//! | 409 | `already_exists`, `aborted` |
+//! | 412 | `failed_precondition` |
+//! | 429 | `resource_exhausted` |
+//! | 500 | `unknown`, `internal`, `data_loss` |
+//! | 503 | `unavailable` |
+//! | 405, 415, 505 | `unimplemented`: the method of HTTP, the content type, gRPC over HTTP/1.1 |
+//!
+//! A deadline comes as `triple-timeout-ms` or `tri-service-timeout` (milliseconds) or as `grpc-timeout`. What a handler
+//! sends after its answer is a header that begins with `trailer-`.
 
 mod body;
 mod body_frames;

@@ -3,6 +3,8 @@
 //! A parameter names a field as JSON does, `order.id` a field of a message inside. Repeating it fills a repeated field.
 //! A `+` is a space, as browsers write it; `%` must be followed by two hexadecimal digits, and the result is UTF-8:
 //! a guess would call the wrong article.
+//!
+//! Pure: text in, a message or a refusal out.
 
 use super::{json, template::Binding};
 use crate::call::{Frame, Reason, Status};

@@ -1,4 +1,6 @@
 //! Paths of GET: `/v1/stock/{sku}`, and which template a path fits.
+//!
+//! Pure: a path in, a match out.
 
 /// The template of one method.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +84,8 @@ mod tests {
     #[test]
     fn the_most_particular_template_is_found() {
         let templates = templates();
-        let cases: [(&str, Option<(usize, &[Binding<'_>])>); 9] = [
+        type Found = Option<(usize, &'static [Binding<'static>])>;
+        let cases: [(&str, Found); 9] = [
             ("/v1/stock/all", Some((2, &[]))),
             ("/v1/stock/a%2Fb", Some((1, &[("sku", "a%2Fb")]))),
             ("/v1/order/7", Some((0, &[("kind", "order"), ("id", "7")]))),

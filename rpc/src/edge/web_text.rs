@@ -2,6 +2,8 @@
 //!
 //! A sender encodes what it has and pads it, then goes on; so padding may stand in the middle, and a group of four
 //! characters may come in pieces.
+//!
+//! Pure: no body, no stream, only bytes.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::{Bytes, BytesMut};

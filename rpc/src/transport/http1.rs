@@ -155,3 +155,29 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Patient<T> {
         self.watch(cx, poll)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_takes_nothing_is_given_up_and_a_slow_one_is_not() {
+        let (near, mut far) = tokio::io::duplex(8);
+        let patience = Duration::from_secs(3);
+        let mut near = Patient::new(near, patience);
+        let began = Instant::now();
+        let error = near.write_all(&[0; 9]).await.unwrap_err();
+        assert_eq!((error.kind(), began.elapsed()), (io::ErrorKind::TimedOut, patience));
+        let slow = async {
+            let mut buf = [0; 8];
+            for _ in 0..5 {
+                sleep(patience - Duration::from_millis(1)).await;
+                far.read_exact(&mut buf).await.unwrap();
+            }
+        };
+        let (_, written) = tokio::join!(slow, async { near.write_all(&[0; 32]).await });
+        written.unwrap();
+        assert!(began.elapsed() > 4 * patience);
+    }
+}

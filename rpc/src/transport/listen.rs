@@ -80,12 +80,12 @@ impl Listen {
             Protocol::Http2 => {
                 let io: BoxIo = Box::new(io);
                 let connection = Connection::handshake(io, peer, self.shared.clone()).await;
-                connection.map(Shaken::Http2).map_err(io::Error::other)
+                connection.map(|connection| Shaken::Http2(Box::new(connection))).map_err(io::Error::other)
             }
         }
     }
 
-    async fn drive(&self, mut connection: Connection) {
+    async fn drive(&self, mut connection: Box<Connection>) {
         let mut draining = pin!(self.shutdown.reached(Phase::Draining));
         let mut closed = pin!(self.shutdown.reached(Phase::Closed));
         let mut drained = false;
@@ -105,5 +105,5 @@ impl Listen {
 
 enum Shaken {
     Http1(Rewind, Peer),
-    Http2(Connection),
+    Http2(Box<Connection>),
 }

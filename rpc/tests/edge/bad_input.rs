@@ -117,7 +117,7 @@ async fn absurd_heads_of_http1() {
             format!(
                 "POST {PUT} HTTP/1.1\r\nhost: a\r\ncontent-type: {JSON}\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"
             ),
-            "HTTP/1.1 408",
+            "HTTP/1.1 400",
         ),
     ] {
         let answer = bed.raw(bytes.as_bytes()).await;
@@ -170,6 +170,41 @@ async fn a_connection_cut_in_a_body_leaves_nothing_behind() {
         bed.until(|running| running.calls() == 1).await;
         drop(stream);
         bed.settled().await;
+    }
+}
+
+#[tokio::test]
+async fn half_a_body_over_http2_is_bounded_too() {
+    let mut limits = Http1Limits::default();
+    limits.stall_timeout = Duration::from_millis(50);
+    let bed = Bed::with(|server| server.http1_limits(limits)).await;
+    for cut in [false, true] {
+        let mut sent = http::Request::post(format!("http://shop{PUT}")).body(()).unwrap();
+        sent.headers_mut().insert("content-type", HeaderValue::from_static(JSON));
+        let stream = TcpStream::connect(bed.address).await.unwrap();
+        let (client, connection) = h2::client::handshake(stream).await.unwrap();
+        let connection = tokio::spawn(async move { drop(connection.await) });
+        let mut client = client.ready().await.unwrap();
+        let (response, mut body) = client.send_request(sent, false).unwrap();
+        body.send_data("{".into(), false).unwrap();
+        if cut {
+            bed.until(|running| running.calls() == 1).await;
+        } else {
+            let response = timeout(LONG, response).await.unwrap().unwrap();
+            assert_eq!(response.status(), 408);
+        }
+        connection.abort();
+        drop((client, body));
+        bed.settled().await;
+    }
+}
+
+#[tokio::test]
+async fn json_without_end_in_depth_is_refused() {
+    let bed = Bed::start().await;
+    for body in ["[".repeat(MAX), format!("{{\"tags\":{}", "[".repeat(MAX / 2))] {
+        let response = bed.send(Over::Http1, request("POST", PUT, JSON, body)).await;
+        assert_eq!((response.status().as_u16(), &json_of(&response)["code"]), (400, &"invalid_argument".into()));
     }
 }
 

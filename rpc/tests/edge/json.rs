@@ -119,6 +119,52 @@ async fn a_deadline_covers_the_handler() {
 }
 
 #[tokio::test]
+async fn large_messages_go_by_flow_control() {
+    let mut limits = mainstay::transport::Http2Limits::default();
+    limits.max_message = 8_000_000;
+    let bed = Bed::with(|server| server.limits(limits)).await;
+    let article = json!({ "sku": "long ".repeat(1_000_000) });
+    for over in BOTH {
+        let response = bed.send(over, request("POST", "/shop.v1.Shop/Put", JSON, article.to_string())).await;
+        assert!(json_of(&response) == article, "{over:?}: {} bytes", response.body().len());
+    }
+    bed.settled().await;
+}
+
+#[mainstay::service(package = "shop.v1")]
+trait Foreign {
+    async fn echo(&self, foreign: Opaque) -> Result<Opaque, mainstay::call::Status>;
+}
+
+/// A message that nobody described.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Opaque {
+    #[prost(uint32, tag = "1")]
+    number: u32,
+}
+
+struct Echo;
+
+impl Foreign for Echo {
+    async fn echo(&self, foreign: Opaque) -> Result<Opaque, mainstay::call::Status> {
+        Ok(foreign)
+    }
+}
+
+#[tokio::test]
+async fn a_message_without_a_description_has_no_json_but_protobuf() {
+    let bed = Bed::with(|server| server.serve(ForeignServer::new(Echo))).await;
+    let opaque = Opaque { number: 7 };
+    let proto = request("POST", "/shop.v1.Foreign/Echo", "application/proto", opaque.encode_to_vec());
+    assert_eq!(Opaque::decode(bed.send(Over::Http1, proto).await.into_body()).unwrap(), opaque);
+    let refused = bed.send(Over::Http1, request("POST", "/shop.v1.Foreign/Echo", JSON, "{}")).await;
+    assert_eq!(refused.status(), StatusCode::NOT_FOUND);
+    let body = json_of(&refused);
+    assert_eq!(body["code"], "unimplemented");
+    assert!(body["message"].as_str().unwrap().contains("are not known here; send application/proto"), "{body}");
+}
+
+#[tokio::test]
 async fn gzip_both_ways() {
     use std::io::{Read, Write};
     let bed = Bed::with(|server| server.gzip(true)).await;
