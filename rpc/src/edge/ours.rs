@@ -65,9 +65,13 @@ impl Answer for Ours {
 fn templates(dispatch: &Dispatch) -> Templates<String> {
     let methods =
         dispatch.services().iter().flat_map(|service| service.methods.iter().map(move |method| (service, method)));
-    Templates::new(methods.filter_map(|(service, method)| {
+    let templates = Templates::new(methods.filter_map(|(service, method)| {
         Some((Template::parse(method.get?), format!("/{}/{}", service.full_name, method.name)))
-    }))
+    }));
+    for (hidden, reached) in templates.hidden() {
+        tracing::warn!("a GET reaches {reached}, never {hidden}: their templates are the same");
+    }
+    templates
 }
 
 impl Inner {

@@ -45,6 +45,15 @@ impl Template {
         Some(bindings)
     }
 
+    /// Whatever fits one of them fits the other.
+    fn is_same(&self, other: &Self) -> bool {
+        self.segments.len() == other.segments.len()
+            && self.segments.iter().zip(&other.segments).all(|pair| match pair {
+                (Segment::Field(_), Segment::Field(_)) => true,
+                (one, other) => one == other,
+            })
+    }
+
     /// Orders templates of one length: where they differ first, the literal comes before the field.
     fn rank(&self) -> Vec<bool> {
         self.segments.iter().map(|segment| matches!(segment, Segment::Field(_))).collect()
@@ -65,6 +74,19 @@ impl<T> Templates<T> {
         Self { entries }
     }
 
+    /// What cannot be reached, and what is reached in its place.
+    pub(crate) fn hidden(&self) -> Vec<(&T, &T)>
+    where
+        T: PartialEq,
+    {
+        let earlier = |at: usize| &self.entries[..at];
+        let hidden = self.entries.iter().enumerate().filter_map(|(at, (template, target))| {
+            let (_, reached) = earlier(at).iter().find(|(other, _)| other.is_same(template))?;
+            (reached != target).then_some((target, reached))
+        });
+        hidden.collect()
+    }
+
     /// The most particular template that a path fits.
     pub(crate) fn find<'a>(&'a self, path: &'a str) -> Option<(&'a T, Vec<Binding<'a>>)> {
         let parts: Vec<_> = path.strip_prefix('/')?.split('/').collect();
@@ -79,6 +101,13 @@ mod tests {
     fn templates() -> Templates<usize> {
         let texts = ["/v1/{kind}/{id}", "/v1/stock/{sku}", "/v1/stock/all", "/v1/stock/{sku}/{order.id}", "/"];
         Templates::new(texts.iter().enumerate().map(|(at, text)| (Template::parse(text), at)))
+    }
+
+    #[test]
+    fn a_template_behind_another_is_seen() {
+        let texts = [("/v1/{a}", 0), ("/v1/{b}", 1), ("/v1/x", 2), ("/v1/{a}", 0), ("/v1/{a}/{b}", 3)];
+        let templates = Templates::new(texts.map(|(text, at)| (Template::parse(text), at)));
+        assert_eq!(templates.hidden(), [(&1, &0)]);
     }
 
     #[test]
