@@ -123,6 +123,7 @@ pub(crate) const GROUPS: &[Group] = &[
         needs: &[],
         steps: &[
             step(Always, "examples", Package("mainstay-examples")),
+            step(Always, "a user's project", Target(TESTS, "project")),
             step(Always, "the demo, unattended", Cargo(&["demo", "--check"], &[])),
         ],
     },
