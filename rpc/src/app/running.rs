@@ -153,11 +153,14 @@ pub(crate) async fn run(app: App, stop: impl Future<Output = ()>) -> Result<(), 
 async fn tell(readiness: Readiness) {
     let mut standing = readiness.subscribe();
     let mut last = LeaseState::Pending;
-    while standing.changed().await.is_ok() {
+    loop {
         let state = standing.borrow_and_update().state.clone();
         if state != last {
-            say(&format!("  registration: {state}\n"));
+            say(&format!("  registration {state}\n"));
         }
         last = state;
+        if standing.changed().await.is_err() {
+            return;
+        }
     }
 }

@@ -27,7 +27,7 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Starts a process of this role, and waits until it listens. `show`: pass on what it prints.
+    /// Starts a process of this role, and waits until it is registered. `show`: pass on what it prints.
     pub(crate) async fn start(role: &'static str, registry: &str, show: bool) -> Result<Self, String> {
         let program = std::env::current_exe().map_err(|error| format!("where is the shop's program? {error}"))?;
         let mut command = Command::new(program);
@@ -62,6 +62,11 @@ impl Child {
         }
     }
 
+    /// Whether it has ended already, by whosever hand.
+    pub(crate) fn is_gone(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(Some(_)))
+    }
+
     /// Waits until it has ended.
     pub(crate) async fn ended(&mut self) -> Result<ExitStatus, String> {
         let (role, pid) = (self.role, self.pid);
@@ -77,11 +82,15 @@ pub(crate) fn was_killed(status: ExitStatus) -> bool {
     status.signal() == Some(Signal::KILL.as_raw())
 }
 
-/// The address in what `App::run` prints.
+/// The address in what `App::run` prints, once it is registered.
 async fn address(lines: &mut Lines<BufReader<ChildStdout>>) -> Option<String> {
+    let mut address = None;
     while let Ok(Some(line)) = lines.next_line().await {
-        if let Some(rest) = line.trim().strip_prefix("advertised") {
-            return rest.split_whitespace().next().map(str::to_owned);
+        let mut words = line.split_whitespace();
+        match words.next() {
+            Some("advertised") => address = words.next().map(str::to_owned),
+            Some("registration") => return address,
+            _ => {}
         }
     }
     None

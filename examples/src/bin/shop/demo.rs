@@ -45,11 +45,11 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
-    println!("\nall drain; again to cut what is under way");
-    let children: Vec<u32> = shop.children().map(|child| child.pid).collect();
+    println!("\nall drain; again to wait for nobody");
     tokio::select! {
         ended = shop.end() => ended,
-        _ = interrupt.recv() => Err(format!("left processes {children:?} to end by themselves")),
+        // Their pipes close with this process: each has its own time to end.
+        _ = interrupt.recv() => Err("the processes are left to end by themselves".to_owned()),
     }
 }
 
@@ -62,29 +62,29 @@ impl Shop {
         Ok(Self { registry: registry.to_owned(), members: vec![m1?, m2?], promotions: vec![p1?, p2?], site: site? })
     }
 
-    fn children(&self) -> impl Iterator<Item = &Child> {
-        // The site first: who calls drains before who is called.
-        std::iter::once(&self.site).chain(&self.members).chain(&self.promotions)
-    }
-
-    /// Drains every process, and waits for it.
+    /// Drains every process, and waits for it. One that is gone already was ended by whoever tried something.
     pub(crate) async fn end(self) -> Result<(), String> {
-        self.children().for_each(Child::terminate);
         let Self { site, members, promotions, .. } = self;
-        for mut child in std::iter::once(site).chain(members).chain(promotions) {
-            let status = child.ended().await?;
-            if !status.success() {
-                return Err(format!("{} (process {}) ended with {status}", child.role, child.pid));
+        // The site first: who calls drains before who is called.
+        let mut children: Vec<Child> = std::iter::once(site).chain(members).chain(promotions).collect();
+        children.retain_mut(|child| !child.is_gone());
+        children.iter().for_each(Child::terminate);
+        let mut problems = Vec::new();
+        for mut child in children {
+            match child.ended().await {
+                Ok(status) if status.success() => {}
+                Ok(status) => problems.push(format!("{} (process {}) ended with {status}", child.role, child.pid)),
+                Err(problem) => problems.push(problem),
             }
         }
-        Ok(())
+        if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
     }
 
     fn to_try(&self) -> String {
         let (site, member) = (&self.site.address, &self.members[0]);
         format!(
             "\ntry:\n  curl http://{site}/page/ada\n  curl http://{}/v1/member/bob\n  curl -H 'content-type: \
-             application/json' -d '{{\"level\":\"GOLD\",\"most\":2}}' http://{}/shop.promotion.v1.PromotionApi/Offers\n  kill -9 \
+             application/json' -d '{{\"level\":\"LEVEL_GOLD\",\"most\":2}}' http://{}/shop.promotion.v1.PromotionApi/Offers\n  kill -9 \
              {}   and the page again: it is still there\nCtrl-C drains all\n",
             member.address, self.promotions[0].address, member.pid
         )
