@@ -5,6 +5,7 @@ use super::{
     settings::SETTINGS,
     sources::{Origin, Resolved},
 };
+use mainstay_registry::LeaseState;
 use std::{fmt::Write, net::SocketAddr};
 
 /// The lines that `run` prints once it listens.
@@ -20,6 +21,16 @@ pub(crate) fn banner(
     row(&mut text, "advertised", &format!("{advertised} ({})", advertised.rule));
     row(&mut text, "registry", registry);
     text
+}
+
+/// The line that says how the registration does now.
+pub(crate) fn registration(state: &LeaseState) -> String {
+    match state {
+        LeaseState::Registered => "  registered\n".to_owned(),
+        LeaseState::Unsupported => "  not registered, since this registry takes no registrations\n".to_owned(),
+        LeaseState::Lost { reason } => format!("  the registration is lost and being repaired: {reason}\n"),
+        state => format!("  the registration is {state}\n"),
+    }
 }
 
 fn row(text: &mut String, name: &str, value: &str) {

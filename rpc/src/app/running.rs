@@ -145,7 +145,7 @@ pub(crate) async fn run(app: App, stop: impl Future<Output = ()>) -> Result<(), 
         say("drained\n");
         return Ok(());
     }
-    say(&format!("{} calls were cut\n", drained.cut_calls));
+    say(&format!("calls that were cut: {}\n", drained.cut_calls));
     std::process::exit(CUT)
 }
 
@@ -156,7 +156,7 @@ async fn tell(readiness: Readiness) {
     loop {
         let state = standing.borrow_and_update().state.clone();
         if state != last {
-            say(&format!("  registration {state}\n"));
+            say(&report::registration(&state));
         }
         last = state;
         if standing.changed().await.is_err() {

@@ -89,7 +89,7 @@ async fn address(lines: &mut Lines<BufReader<ChildStdout>>) -> Option<String> {
         let mut words = line.split_whitespace();
         match words.next() {
             Some("advertised") => address = words.next().map(str::to_owned),
-            Some("registration") => return address,
+            Some("registered" | "not") => return address,
             _ => {}
         }
     }
