@@ -33,11 +33,6 @@ impl Shutdown {
         });
     }
 
-    /// Where the server stands.
-    pub(crate) fn phase(&self) -> Phase {
-        *self.0.borrow()
-    }
-
     /// Waits for a phase, or a later one. Cancel safe.
     pub(crate) async fn reached(&self, phase: Phase) {
         // The sender is this very value, so waiting cannot fail.

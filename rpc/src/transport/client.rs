@@ -197,7 +197,7 @@ fn refused(error: &h2::Error) -> Status {
 /// The request's messages, on their way.
 enum Upload {
     /// All is handed over.
-    Done(Outgoing),
+    Done,
     /// More is to come.
     Going(Pin<Box<dyn Future<Output = ()> + Send>>),
 }
@@ -206,7 +206,7 @@ impl Upload {
     fn of_one(mut out: Outgoing, frame: Frame) -> Self {
         match out.send_small(&frame, true) {
             // A stream that takes nothing more has an answer, or will say why not.
-            Ok(None) | Err(_) => Self::Done(out),
+            Ok(None) | Err(_) => Self::Done,
             Ok(Some(large)) => Self::Going(Box::pin(async move { drop(out.send_large(large, true).await) })),
         }
     }
@@ -225,9 +225,8 @@ impl Upload {
     /// Moves the upload on.
     fn poll(&mut self, cx: &mut Context<'_>) {
         if let Self::Going(future) = self {
-            // Once it has ended it must not be polled again; what it held is released then.
             if future.as_mut().poll(cx).is_ready() {
-                *self = Self::Going(Box::pin(std::future::pending()));
+                *self = Self::Done;
             }
         }
     }
