@@ -13,7 +13,7 @@ use http::HeaderMap;
 use std::{
     future::poll_fn,
     panic::AssertUnwindSafe,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
 };
 use tonic::{Code, metadata::MetadataMap};
@@ -93,26 +93,26 @@ impl Incoming {
     }
 
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Status>>> {
+        if self.side == Side::Client {
+            let trailers = match ready!(self.recv.poll_trailers(cx)) {
+                Ok(trailers) => trailers.unwrap_or_default(),
+                Err(error) => return self.fail(grpc::status_of_h2(&error)),
+            };
+            match grpc::read_status(trailers) {
+                Some(Ok(trailers)) => self.trailers = trailers,
+                // A server that gave up inside a message says why, which is more than that it did.
+                Some(Err(status)) => return self.fail(status),
+                None => {
+                    let what = "the peer sent no gRPC status";
+                    return self.fail(Status::because(Reason::BadResponse, Code::Unknown, what));
+                }
+            }
+        }
         if let Err(error) = self.deframer.finish() {
             return self.fail(self.bad(error));
         }
-        if self.side == Side::Server {
-            self.ended = true;
-            return Poll::Ready(None);
-        }
-        let trailers = match ready!(self.recv.poll_trailers(cx)) {
-            Ok(trailers) => trailers.unwrap_or_default(),
-            Err(error) => return self.fail(grpc::status_of_h2(&error)),
-        };
-        match grpc::read_status(trailers) {
-            Some(Ok(trailers)) => {
-                self.trailers = trailers;
-                self.ended = true;
-                Poll::Ready(None)
-            }
-            Some(Err(status)) => self.fail(status),
-            None => self.fail(Status::because(Reason::BadResponse, Code::Unknown, "the peer sent no gRPC status")),
-        }
+        self.ended = true;
+        Poll::Ready(None)
     }
 
     fn fail(&mut self, status: Status) -> Poll<Option<Result<Frame, Status>>> {
@@ -166,7 +166,7 @@ impl Outgoing {
     /// Writes a message that is small enough to go at once; gives a larger one back as bytes.
     pub(crate) fn send_small(&mut self, frame: &Frame, end: bool) -> Result<Option<Bytes>, Stopped> {
         let bytes = pack(frame, self.gzip);
-        if bytes.len() > SMALL {
+        if bytes.len() > SMALL || self.budget.is_full() {
             return Ok(Some(bytes));
         }
         self.send.send_data(self.budget.charge(bytes), end)?;
@@ -176,6 +176,7 @@ impl Outgoing {
     /// Writes bytes as flow control lets them go.
     pub(crate) async fn send_large(&mut self, mut bytes: Bytes, end: bool) -> Result<(), Stopped> {
         while !bytes.is_empty() {
+            self.room().await?;
             self.send.reserve_capacity(bytes.len());
             let room = match self.send.capacity() {
                 0 => poll_fn(|cx| self.poll_room(cx)).await?,
@@ -203,13 +204,14 @@ impl Outgoing {
         let mut turn = 0;
         let mut batch = Batch::default();
         loop {
+            self.room().await?;
             let next = poll_fn(|cx| match batch.poll_fill(frames, self.gzip, cx) {
                 Poll::Ready(()) => Poll::Ready(Ok(())),
                 Poll::Pending => self.send.poll_reset(cx).map(|_| Err(Stopped)),
             });
             match AssertUnwindSafe(next).catch_unwind().await {
                 Ok(filled) => filled?,
-                Err(_) => return Ok(Err(panicked())),
+                Err(_) => batch.panicked(),
             }
             self.send_large(batch.bytes.split().freeze(), false).await?;
             if let Some(ended) = batch.ended.take() {
@@ -243,6 +245,20 @@ impl Outgoing {
         self.send.send_reset(h2::Reason::CANCEL);
     }
 
+    /// Waits while too much is queued for the peer: nothing is made for it that it does not take.
+    async fn room(&mut self) -> Result<(), Stopped> {
+        if !self.budget.is_full() {
+            return Ok(());
+        }
+        let (budget, send) = (&self.budget, &mut self.send);
+        let mut room = pin!(budget.room());
+        poll_fn(|cx| match room.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(Ok(())),
+            Poll::Pending => send.poll_reset(cx).map(|_| Err(Stopped)),
+        })
+        .await
+    }
+
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Stopped>> {
         loop {
             match ready!(self.send.poll_capacity(cx)) {
@@ -259,6 +275,8 @@ impl Outgoing {
 #[derive(Default)]
 struct Batch {
     bytes: BytesMut,
+    /// How much of `bytes` is whole messages.
+    whole: usize,
     ended: Option<Result<(), Status>>,
 }
 
@@ -266,6 +284,7 @@ impl Batch {
     /// Adds what is ready, up to a piece. Ready when there is something to send, or the stream has ended.
     fn poll_fill(&mut self, frames: &mut FrameStream, gzip: bool, cx: &mut Context<'_>) -> Poll<()> {
         while self.bytes.len() < PIECE {
+            self.whole = self.bytes.len();
             let next = if gzip {
                 frames.as_mut().poll_frame(cx).map_ok(|frame| self.bytes.extend_from_slice(&pack(&frame, gzip)))
             } else {
@@ -283,6 +302,12 @@ impl Batch {
             }
         }
         Poll::Ready(())
+    }
+
+    /// The stream ends here, after the messages that were made before.
+    fn panicked(&mut self) {
+        self.bytes.truncate(self.whole);
+        self.ended = Some(Err(panicked()));
     }
 }
 

@@ -72,6 +72,7 @@ impl Connection {
             .initial_connection_window_size(limits.connection_window)
             .max_header_list_size(limits.max_headers)
             .max_send_buffer_size(limits.max_queued)
+            .max_concurrent_reset_streams(limits.remembered_resets())
             .data_frame_budget(limits.frame_budget())
             .enable_push(false)
             .handshake(Coalesce::new(io, burst.clone()))
@@ -95,7 +96,7 @@ impl Connection {
         let (closer, closed) = watch::channel(false);
         let calls = Tally::default();
         tokio::spawn(Driver { h2, keepalive, burst, calls: calls.clone(), closer });
-        let budget = SendBudget::default();
+        let budget = SendBudget::new(limits.max_queued);
         let max_message = limits.max_message;
         Ok(Self { send, shared: Arc::new(Shared { scheme, authority, budget, calls, max_message, closed }) })
     }

@@ -49,6 +49,20 @@ impl Http2Limits {
     pub(crate) fn frame_budget(&self) -> usize {
         8 * self.connection_window as usize
     }
+
+    /// Streams that were reset here and are remembered for a second. What a peer still sends of them is no offence; of
+    /// one that was forgotten it is, and after a thousand such offences HTTP/2 gives the connection up for good, with
+    /// all calls on it. A burst of calls that time out, or are refused before their bodies have come, is enough for that
+    /// with the default of 50.
+    pub(crate) fn remembered_resets(&self) -> usize {
+        self.max_streams as usize
+    }
+
+    /// Calls that a peer may cancel before they are looked at; more at once is an attack. The default of 20 is less
+    /// than what a caller with short deadlines gives up while this process is not scheduled.
+    pub(crate) fn early_resets(&self) -> usize {
+        (self.max_streams as usize / 4).max(20)
+    }
 }
 
 /// Bounds of one HTTP/1.1 connection of a server. Message sizes are those of [`Http2Limits`].

@@ -83,11 +83,14 @@ impl Connection {
             .max_concurrent_streams(limits.max_streams)
             .max_header_list_size(limits.max_headers)
             .max_send_buffer_size(limits.max_queued)
+            .max_concurrent_reset_streams(limits.remembered_resets())
+            .max_pending_accept_reset_streams(limits.early_resets())
             .data_frame_budget(limits.frame_budget())
             .handshake(Coalesce::new(io, burst.clone()))
             .await?;
         let keepalive = h2.ping_pong().map(|ping| Keepalive::new(ping, limits.keepalive, limits.keepalive_timeout));
-        let link = Arc::new(Link { shared, peer, budget: SendBudget::default(), tasks: Tally::default() });
+        let budget = SendBudget::new(limits.max_queued);
+        let link = Arc::new(Link { shared, peer, budget, tasks: Tally::default() });
         Ok(Self { h2, keepalive, batch: VecDeque::new(), draining: false, burst, link })
     }
 
@@ -117,7 +120,8 @@ impl Connection {
             // What is left of the batch, and what came meanwhile, is for the next turn.
             cx.waker().wake_by_ref();
         }
-        let owed = self.link.tasks.count() > 0;
+        // A peer that takes no answers is asked too: it holds memory as one that is gone does.
+        let owed = self.link.tasks.count() > 0 || self.link.budget.queued() > 0 || self.burst.blocked();
         match &mut self.keepalive {
             Some(keepalive) => keepalive.poll_dead(cx, &self.burst, owed),
             None => Poll::Pending,
@@ -147,7 +151,7 @@ impl Connection {
 
     /// More is queued for the peer than it is worth.
     fn clogged(&self) -> bool {
-        self.burst.blocked() || self.link.budget.queued() > self.link.shared.limits.max_queued
+        self.burst.blocked() || self.link.budget.is_full()
     }
 
     /// Polls the handlers of this turn once each; those that wait, or are known to compute for long, become tasks.
