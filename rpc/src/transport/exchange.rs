@@ -1,7 +1,7 @@
 //! One call on a server's connection: from HEADERS to trailers.
 
 use super::{
-    body::{Incoming, Outgoing, Side, panicked},
+    body::{Incoming, Outgoing, Side, Stopped, panicked},
     budget::Charged,
     grpc::{self, APPLICATION_GRPC, GRPC_ENCODING},
     head::{Head, refusal},
@@ -9,7 +9,7 @@ use super::{
     server::Link,
 };
 use crate::{
-    call::{BoxFuture, Payload, Reply, Status},
+    call::{BoxFuture, Invocation, Payload, Reply, Status},
     server::{Counted, Route, Tally, takes_one},
 };
 use futures_util::FutureExt;
@@ -21,7 +21,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 use tonic::Code;
 
 /// What became of a request at its head.
@@ -113,19 +113,23 @@ async fn answer(link: Arc<Link>, head: Head, recv: RecvStream, mut respond: Send
         Payload::Stream(Box::pin(incoming))
     };
     let call = head.invocation(Some(link.peer.clone()), payload);
+    match handle(&link, call, &mut respond).await {
+        Ok(Some(reply)) => drop(write(&link, reply, gzip, deadline, respond).await),
+        Ok(None) => {}
+        Err(status) => drop(respond.send_response(refusal(status), true)),
+    }
+}
+
+/// Lets the server stack answer a call, within its deadline; `None` when whoever asked is gone.
+async fn handle(link: &Link, call: Invocation, respond: &mut SendResponse<Charged>) -> Result<Option<Reply>, Status> {
     let service = &link.shared.service;
     let work = AssertUnwindSafe(async move { service.invoke(call).await }).catch_unwind();
     let mut work = std::pin::pin!(work);
-    let result = poll_fn(|cx| match work.as_mut().poll(cx) {
-        Poll::Ready(result) => Poll::Ready(Some(result)),
-        // Whoever asked may be gone: then the handler is dropped.
-        Poll::Pending => respond.poll_reset(cx).map(|_| None),
-    });
-    let Some(result) = result.await else { return };
-    match result.unwrap_or_else(|_| Err(panicked())) {
-        Ok(reply) => drop(write(&link, reply, gzip, deadline, respond).await),
-        Err(status) => drop(respond.send_response(refusal(status), true)),
-    }
+    poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Ready(result) => Poll::Ready(result.unwrap_or_else(|_| Err(panicked())).map(Some)),
+        Poll::Pending => respond.poll_reset(cx).map(|_| Ok(None)),
+    })
+    .await
 }
 
 /// Bounds the time that work may take.
@@ -134,14 +138,22 @@ pub(crate) async fn before<T>(
     work: impl Future<Output = Result<T, Status>>,
 ) -> Result<T, Status> {
     let mut work = std::pin::pin!(work);
-    // Mostly all is there: then no timer is made.
-    if let Some(result) = work.as_mut().now_or_never() {
-        return result;
-    }
-    match deadline {
-        Some(deadline) => timeout_at(deadline, work).await.unwrap_or_else(|_| Err(Status::deadline_exceeded())),
-        None => work.await,
-    }
+    let mut timer = std::pin::pin!(None);
+    poll_fn(|cx| {
+        if let Poll::Ready(result) = work.as_mut().poll(cx) {
+            return Poll::Ready(result);
+        }
+        let Some(deadline) = deadline else { return Poll::Pending };
+        // Mostly all is there at once: then no timer is made.
+        if timer.is_none() {
+            timer.set(Some(sleep_until(deadline)));
+        }
+        match timer.as_mut().as_pin_mut() {
+            Some(timer) => timer.poll(cx).map(|()| Err(Status::deadline_exceeded())),
+            None => Poll::Pending,
+        }
+    })
+    .await
 }
 
 /// Writes a reply.
@@ -151,7 +163,7 @@ async fn write(
     gzip: bool,
     deadline: Option<Instant>,
     mut respond: SendResponse<Charged>,
-) -> Result<(), super::body::Stopped> {
+) -> Result<(), Stopped> {
     let mut response = Response::new(());
     *response.headers_mut() = reply.metadata.into_headers();
     response.headers_mut().insert(CONTENT_TYPE, APPLICATION_GRPC);
@@ -162,10 +174,9 @@ async fn write(
     let mut out = Outgoing::new(send, link.budget.clone(), gzip);
     let mut trailers = reply.trailers.into_headers();
     let ended = match reply.payload {
-        Payload::One(frame) => out.send(&frame, false).await.map(Ok)?,
+        Payload::One(frame) => in_time(deadline, async { out.send(&frame, false).await.map(Ok) }).await?,
         Payload::Stream(mut frames) => {
-            let ended = before(deadline, async { Ok(out.send_all(&mut frames).await) }).await;
-            let ended = ended.unwrap_or_else(|late| Ok(Err(late)))?;
+            let ended = in_time(deadline, out.send_all(&mut frames)).await?;
             trailers.extend(frames.as_mut().take_trailers().into_headers());
             ended
         }
@@ -177,4 +188,12 @@ async fn write(
         Err(status) => trailers.extend(grpc::status_headers(status)),
     }
     out.finish(trailers)
+}
+
+/// Writes until the deadline; being late is how a stream ends then, perhaps inside a message.
+async fn in_time(
+    deadline: Option<Instant>,
+    work: impl Future<Output = Result<Result<(), Status>, Stopped>>,
+) -> Result<Result<(), Status>, Stopped> {
+    before(deadline, async { Ok(work.await) }).await.unwrap_or_else(|late| Ok(Err(late)))
 }
