@@ -164,6 +164,13 @@ impl<C: From<Client>> ConnectBuilder<C> {
         self
     }
 
+    /// Makes what is chosen at random, instances and jitter, the same each time: for simulations.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        (self.settings.seed, self.retry.seed) = (Some(seed), Some(!seed));
+        self
+    }
+
     /// Puts a layer of one's own on top of the stack; the one that is added last sees a call first.
     #[must_use]
     pub fn layer<L>(mut self, layer: L) -> Self
@@ -310,6 +317,7 @@ impl Default for Settings {
             connections: 1..=4,
             connect_timeout: Duration::from_secs(3),
             patience: Duration::from_secs(2),
+            seed: None,
         }
     }
 }

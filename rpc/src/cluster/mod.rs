@@ -62,6 +62,8 @@ pub(crate) struct Settings {
     pub(crate) connect_timeout: Duration,
     /// How long a call waits for somebody to be there and connected.
     pub(crate) patience: Duration,
+    /// Where chance begins, if it is not to be random.
+    pub(crate) seed: Option<u64>,
 }
 
 /// What all parts of a cluster share.
@@ -104,8 +106,8 @@ impl Cluster {
             Balance::RoundRobin => Box::new(balance::RoundRobin),
             Balance::Random => Box::new(balance::Random),
         };
-        let common =
-            Arc::new(Common { settings, dice: Dice::default(), birth: Instant::now(), changed: Notify::new() });
+        let dice = settings.seed.map_or_else(Dice::default, Dice::new);
+        let common = Arc::new(Common { settings, dice, birth: Instant::now(), changed: Notify::new() });
         let directory = Arc::new(Directory::new(discover, lookup, common.clone()));
         Self(Arc::new(Inner { common, directory, balance, following: OnceLock::new() }))
     }

@@ -41,11 +41,13 @@ pub struct RetryOptions {
     pub budget_at_least: u32,
     /// The wait before the first retry, which doubles with each, up to a second; half of it is jitter. Default 10 ms.
     pub backoff: Duration,
+    /// Where the jitter begins, to be the same each time in a simulation. Default: chosen at random.
+    pub seed: Option<u64>,
 }
 
 impl Default for RetryOptions {
     fn default() -> Self {
-        Self { retries: 2, budget_percent: 20, budget_at_least: 10, backoff: Duration::from_millis(10) }
+        Self { retries: 2, budget_percent: 20, budget_at_least: 10, backoff: Duration::from_millis(10), seed: None }
     }
 }
 
@@ -81,7 +83,7 @@ impl RetryLayer {
             retries: options.retries,
             backoff,
             budget: Budget::new(options.budget_percent, options.budget_at_least),
-            dice: Dice::default(),
+            dice: options.seed.map_or_else(Dice::default, Dice::new),
             birth: Instant::now(),
         }))
     }
