@@ -116,6 +116,7 @@ impl<T: AsyncWrite + Unpin> Patient<T> {
         let patience = self.patience;
         let since = self.since.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + patience)));
         ready!(since.as_mut().poll(cx));
+        self.since = None;
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer takes nothing")))
     }
 }
