@@ -22,6 +22,8 @@ impl Args {
     }
 }
 
+/// # Errors
+/// The usage, when it was asked for or nothing else is understood.
 pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Args, String> {
     let mut parsed = Args { rounds: 5, seconds: 2.0, json: false, only: Vec::new() };
     let mut args = args.enumerate();
@@ -30,6 +32,7 @@ pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Args, String> 
         match arg.as_str() {
             // The alias ends in `--`; whoever writes one more means the same.
             "--" if i == 0 => {}
+            "--help" | "-h" => return Err(USAGE.to_owned()),
             "--json" => parsed.json = true,
             "--only" => parsed.only.push(value()?),
             "--rounds" => parsed.rounds = value()?.parse().map_err(|e| format!("--rounds: {e}"))?,
