@@ -93,10 +93,10 @@ impl<T: Send + 'static> Streaming<T> {
             Source::Own(stream) => ready!(stream.as_mut().poll_next(cx)),
             Source::Peer(frames, decode) => ready!(frames.as_mut().poll_frame(cx)).map(|frame| decode(&frame?)),
         };
-        if !matches!(item, Some(Ok(_))) {
-            if let Source::Peer(mut frames, _) = std::mem::replace(&mut self.source, Source::Ended) {
-                self.trailers = frames.as_mut().take_trailers();
-            }
+        if !matches!(item, Some(Ok(_)))
+            && let Source::Peer(mut frames, _) = std::mem::replace(&mut self.source, Source::Ended)
+        {
+            self.trailers = frames.as_mut().take_trailers();
         }
         Poll::Ready(item)
     }

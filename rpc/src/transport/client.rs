@@ -225,10 +225,10 @@ impl Upload {
 
     /// Moves the upload on.
     fn poll(&mut self, cx: &mut Context<'_>) {
-        if let Self::Going(future) = self {
-            if future.as_mut().poll(cx).is_ready() {
-                *self = Self::Done;
-            }
+        if let Self::Going(future) = self
+            && future.as_mut().poll(cx).is_ready()
+        {
+            *self = Self::Done;
         }
     }
 }

@@ -1,5 +1,8 @@
 //! Both halves against each other, over a network in memory.
 
+// What helps a test is a test.
+#![allow(clippy::unwrap_used)]
+
 use super::{
     Http1Limits, Http2Limits, Memory, Target, client::Connection, io::Connect, listen::Listen, memory, server::Shared,
 };
