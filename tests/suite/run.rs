@@ -124,10 +124,9 @@ fn as_under_cargo(executable: &Executable) -> Command {
     if std::env::var_os("CARGO").is_none() {
         command.env("CARGO", "cargo");
     }
-    let sysroot = Command::new("rustc").args(["--print", "sysroot"]).current_dir(tree::root()).output();
-    if let Ok(output) = sysroot {
-        let lib = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()).join("lib");
-        command.env("LD_LIBRARY_PATH", lib);
+    let libraries = Command::new("rustc").args(["--print", "target-libdir"]).current_dir(tree::root()).output();
+    if let Ok(output) = libraries {
+        command.env("LD_LIBRARY_PATH", String::from_utf8_lossy(&output.stdout).trim());
     }
     command
 }
