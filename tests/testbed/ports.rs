@@ -47,9 +47,10 @@ mod tests {
     #[test]
     fn free_ports_differ_and_can_be_bound() {
         let mut ports = frees::<16>().unwrap();
-        // Another test may take one in between, not half of them.
-        let bound = ports.iter().filter(|&&p| TcpListener::bind((Ipv4Addr::LOCALHOST, p)).is_ok()).count();
-        assert!(bound > 8, "{bound} of 16 free ports could be bound");
+        // Not at once: a process that another test is just starting holds copies until its exec. And another test may
+        // take one for good, but hardly half of them.
+        let bound = || ports.iter().filter(|&&p| TcpListener::bind((Ipv4Addr::LOCALHOST, p)).is_ok()).count();
+        crate::eventually(Duration::from_secs(5), "most free ports can be bound", || bound() > 8);
         ports.sort_unstable();
         assert!(ports.windows(2).all(|w| w[0] != w[1]), "{ports:?}");
     }
