@@ -1,0 +1,18 @@
+//! A quorum monitor that promotes masters: a drop-in for `redis-sentinel`, with fencing and lossless switchover.
+//!
+//! | folder | what it is |
+//! |---|---|
+//! | [`core`] | every decision, as one pure function `step(state, event, now) -> actions`; no IO, no clock, no randomness of its own |
+//!
+//! # Invariants
+//!
+//! 1. At most one leader per master and epoch.
+//! 2. One vote per master and epoch, across restarts: a vote is on disk before it is spoken.
+//! 3. No failover without a quorum of sentinels that hold the master for down and the votes of a majority
+//!    (an operator's switchover is the exception; it says so in an event).
+//! 4. At most one promotion per master and epoch.
+//! 5. The configuration epoch that a sentinel publishes never goes back.
+//!
+//! They rest on no clock. What does (the promise of the write gate) is said in [`core::config::Fencing`].
+
+pub mod core;
