@@ -3,6 +3,8 @@
 //! | folder | what it is |
 //! |---|---|
 //! | [`core`] | every decision, as one pure function `step(state, event, now) -> actions`; no IO, no clock, no randomness of its own |
+//! | [`view`] | what the port shows: one immutable picture, built by the runtime |
+//! | [`request`] | what the port asks of the runtime's loop |
 //!
 //! # Invariants
 //!
@@ -16,3 +18,5 @@
 //! They rest on no clock. What does (the promise of the write gate) is said in [`core::config::Fencing`].
 
 pub mod core;
+pub mod request;
+pub mod view;
