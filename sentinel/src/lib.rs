@@ -3,6 +3,7 @@
 //! | folder | what it is |
 //! |---|---|
 //! | [`core`] | every decision, as one pure function `step(state, event, now) -> actions`; no IO, no clock, no randomness of its own |
+//! | [`resp`] | the Redis protocol, versions 2 and 3, without IO |
 //! | [`view`] | what the port shows: one immutable picture, built by the runtime |
 //! | [`request`] | what the port asks of the runtime's loop |
 //!
@@ -19,4 +20,5 @@
 
 pub mod core;
 pub mod request;
+pub mod resp;
 pub mod view;
