@@ -96,6 +96,8 @@ pub(crate) const GROUPS: &[Group] = &[
         needs: &[
             Need::Debian { program: "ip", package: "iproute2" },
             Need::Debian { program: "nft", package: "nftables" },
+            Need::Debian { program: "redis-server", package: "redis-server" },
+            Need::Debian { program: "redis-sentinel", package: "redis-sentinel" },
         ],
         steps: &[step(Real, "test bed", Target(TESTS, "testbed"))],
     },

@@ -9,6 +9,7 @@ pub mod hosts;
 pub mod ports;
 pub mod process;
 pub mod proxy;
+pub mod redis;
 pub mod scratch;
 pub mod seed;
 pub mod tree;
