@@ -1,7 +1,8 @@
 //! Everything a sentinel can ask for: the outputs of the step.
 //!
 //! A driver carries actions out strictly in list order, and `Persist` completes before the next one begins: "vote, then
-//! say so" is visible as list order. Nothing else blocks: sends are handed to a link (or dropped if there is none), a
+//! say so" is visible as list order. What promises nothing to anybody (links, questions to servers) stands before it, so
+//! that a disk that fails stops the promises and not the watching. Nothing else blocks: sends are handed to a link (or dropped if there is none), a
 //! `Do` is started and reports later.
 
 use super::durable::Durable;
@@ -14,7 +15,8 @@ use super::notice::Notice;
 #[non_exhaustive]
 pub enum Action {
     /// Write the durable state and wait until it is safe. On failure drop the rest of the list and feed
-    /// [`Event::PersistFailed`](super::event::Event::PersistFailed).
+    /// [`Event::PersistFailed`](super::event::Event::PersistFailed) next; a dropped `Do` has failed with `NotSent`, a
+    /// dropped `Reply` is answered with [`Refusal::NotSaved`].
     Persist(Box<Durable>),
     /// Make and keep a link, reconnecting on loss; every state of it is told by `LinkUp` and `LinkDown`.
     Connect(Target, Address),

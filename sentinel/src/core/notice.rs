@@ -136,6 +136,10 @@ events! {
     AbortNoGoodReplica = "-failover-abort-no-good-slave" true,
     /// The replica was not promoted in time.
     AbortReplicaTimeout = "-failover-abort-slave-timeout" true,
+    /// Ours: the master came back before anything was changed for good.
+    AbortMasterBack = "-failover-abort-master-back" true,
+    /// Ours: the fence did not succeed in time.
+    AbortNotFenced = "-failover-abort-not-fenced" true,
     /// The master's address changed: old, new.
     SwitchMaster(Address, Address) = "+switch-master" true,
     /// A peer's configuration is newer and was taken.
