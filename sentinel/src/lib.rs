@@ -5,6 +5,7 @@
 //! | [`core`] | every decision, as one pure function `step(state, event, now) -> actions`; no IO, no clock, no randomness of its own |
 //! | [`conf`] | `sentinel.conf`: read with all its problems at once, written as redis-sentinel does |
 //! | [`resp`] | the Redis protocol, versions 2 and 3, without IO |
+//! | [`backend`] | the data servers: a port, and Redis behind it; links to other sentinels |
 //! | [`view`] | what the port shows: one immutable picture, built by the runtime |
 //! | [`request`] | what the port asks of the runtime's loop |
 //!
@@ -19,6 +20,7 @@
 //!
 //! They rest on no clock. What does (the promise of the write gate) is said in [`core::config::Fencing`].
 
+pub mod backend;
 pub mod conf;
 pub mod core;
 pub mod request;

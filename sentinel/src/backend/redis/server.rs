@@ -1,0 +1,204 @@
+//! A Redis server as a [`Backend`].
+//!
+//! Questions go over the kept link. A task that asks several things in turn runs beside it and tells its outcome in the
+//! end. Pausing writes has a connection of its own: a pause also holds back what the sentinel publishes, and a pause of
+//! the link itself would hold back the questions that the switchover waits for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::commands::{Become, option, ping_reply};
+use super::dial::{Access, Kind, dial};
+use super::link::{Link, Orders};
+use super::subscription::Subscription;
+use super::{hello, info};
+use crate::backend::{Backend, Fence, LinkId, Sink, Told};
+use crate::core::action::HelloBody;
+use crate::core::event::{Done, Event, Failure};
+use crate::core::ids::{Address, Millis, ServerRef, Target, Ticket};
+use crate::resp::Value;
+
+/// The longest wait for the outcome of a task. A file is rewritten and synced in it.
+const TASK: Duration = Duration::from_secs(5);
+
+/// The link to one server.
+#[derive(Debug)]
+pub struct Server {
+    server: ServerRef,
+    id: LinkId,
+    access: Access,
+    /// This sentinel's address as told to others: host empty or port 0 where nothing is announced.
+    announce: Address,
+    link: Link,
+    sink: Sink,
+    _subscription: Subscription,
+}
+
+impl Server {
+    /// Makes the link and keeps it. `announce` is this sentinel's address for others; an empty host means the local
+    /// address of the connection.
+    pub fn connect(id: LinkId, server: ServerRef, access: Access, announce: Address, sink: Sink) -> Server {
+        let link = Link::keep(id, Target::Server(server.clone()), access.clone(), sink.clone());
+        let subscription = Subscription::keep(id, access.clone(), sink.clone());
+        Server { server, id, access, announce, link, sink, _subscription: subscription }
+    }
+
+    /// Runs a task beside the link and tells its outcome.
+    fn run(&self, ticket: Ticket, task: impl Future<Output = Result<Done, Failure>> + Send + 'static) {
+        let (sink, link) = (self.sink.clone(), self.id);
+        tokio::spawn(async move {
+            let event = Event::Done(ticket, task.await);
+            // The loop is gone: nobody waits any more.
+            let _ = sink.send(Told { link, event, text: None }).await;
+        });
+    }
+
+    fn become_(&self, ticket: Ticket, what: Become) {
+        let (orders, access) = (self.link.orders().clone(), self.access.clone());
+        self.run(ticket, async move { reconfigure(&orders, &access, &what, Some(TASK)).await });
+    }
+}
+
+impl Backend for Server {
+    fn probe(&self) {
+        let target = Target::Server(self.server.clone());
+        self.link.orders().send(&[self.access.names.words("PING", &[])], move |replies| {
+            Some((Event::Pong(target, ping_reply(replies.ok()?.first()?)), None))
+        });
+    }
+
+    fn position(&self, asked: Millis) {
+        let from = self.server.clone();
+        self.link.orders().send(&[self.access.names.words("INFO", &[])], move |replies| {
+            let replies = replies.ok()?;
+            let text: Arc<str> = String::from_utf8_lossy(replies.first()?.as_bytes()?).into();
+            let report = info::parse(&text)?;
+            Some((Event::Report { from, asked, report }, Some(text)))
+        });
+    }
+
+    fn promote(&self, ticket: Ticket) {
+        self.become_(ticket, Become::Master);
+    }
+
+    fn follow(&self, ticket: Ticket, master: &Address) {
+        self.become_(ticket, Become::ReplicaOf(master.clone()));
+    }
+
+    fn fence(&self, ticket: Ticket, fence: &Fence) {
+        let (orders, access) = (self.link.orders().clone(), self.access.clone());
+        match fence.clone() {
+            Fence::Gate { min_replicas, max_lag_s } => {
+                self.run(ticket, async move { set_gate(&orders, &access, min_replicas, max_lag_s).await });
+            }
+            Fence::Detach => self.run(ticket, async move {
+                let what = Become::detached();
+                // Not written to its file and no client cut off: it is undone by what follows.
+                what.outcome(&orders.ask(&what.plain(&access.names), Some(TASK)).await?)
+            }),
+            // However long the server stays away: the connection's end is the end of the wait.
+            Fence::OnReturn(master) => {
+                self.run(ticket, async move { reconfigure(&orders, &access, &Become::ReplicaOf(master), None).await })
+            }
+        }
+    }
+
+    fn pause_writes(&self, ticket: Ticket, ms: u64) {
+        let access = self.access.clone();
+        self.run(ticket, async move { pause(&access, ms).await });
+    }
+
+    fn resume_writes(&self, ticket: Ticket) {
+        let access = self.access.clone();
+        self.run(ticket, async move {
+            let mut dialled = dial(&access, Kind::Commands).await.map_err(|_| Failure::NotSent)?;
+            let replies = dialled.ask(&[access.names.words("CLIENT", &["UNPAUSE"])]).await;
+            ok(replies.map_err(|_| Failure::Unknown)?.first())
+        });
+    }
+
+    fn publish(&self, body: &HelloBody) {
+        let orders = self.link.orders();
+        let Some(own) = own_address(&self.announce, orders) else { return };
+        let text = hello::format(self.access.me, &own, body);
+        orders.send(&[self.access.names.words("PUBLISH", &[hello::CHANNEL, &text])], |_| None);
+    }
+
+    fn kill_script(&self) {
+        self.link.orders().send(&[self.access.names.words("SCRIPT", &["KILL"])], |_| None);
+    }
+
+    fn reconnect(&self) {
+        self.link.reconnect();
+    }
+
+    fn pending(&self) -> u32 {
+        self.link.orders().pending()
+    }
+}
+
+/// This sentinel's address on a link: as announced, else the local one of the connection.
+pub(super) fn own_address(announce: &Address, orders: &Orders) -> Option<Address> {
+    if announce.host.is_empty() {
+        Some(Address::new(&orders.local()?.to_string(), announce.port))
+    } else {
+        Some(announce.clone())
+    }
+}
+
+/// The transaction, and the order alone where only what accompanies it is forbidden.
+async fn reconfigure(
+    orders: &Orders,
+    access: &Access,
+    what: &Become,
+    patience: Option<Duration>,
+) -> Result<Done, Failure> {
+    let replies = orders.ask(&what.transaction(&access.names), patience).await?;
+    if !Become::only_the_trimmings_failed(&replies) {
+        return what.outcome(&replies);
+    }
+    tracing::warn!(server = %access.address, "no CONFIG REWRITE or CLIENT KILL allowed: its file and clients stay");
+    what.outcome(&orders.ask(&what.plain(&access.names), patience).await?)
+}
+
+async fn set_gate(orders: &Orders, access: &Access, min_replicas: u32, max_lag_s: u32) -> Result<Done, Failure> {
+    // The old names are known to every version.
+    let wanted = [("min-slaves-to-write", min_replicas.to_string()), ("min-slaves-max-lag", max_lag_s.to_string())];
+    let gets: Vec<_> = wanted.iter().map(|(key, _)| access.names.words("CONFIG", &["GET", key])).collect();
+    let are = orders.ask(&gets, Some(TASK)).await?;
+    let differs = |((_, want), is): &(&(&str, String), &Value)| option(is).as_deref() != Some(want);
+    let mut sets: Vec<_> = wanted
+        .iter()
+        .zip(&are)
+        .filter(differs)
+        .map(|((key, want), _)| access.names.words("CONFIG", &["SET", key, want]))
+        .collect();
+    if sets.is_empty() {
+        return Ok(Done::Ok);
+    }
+    sets.push(access.names.words("CONFIG", &["REWRITE"]));
+    let replies = orders.ask(&sets, Some(TASK)).await?;
+    if let Some(e) = replies.last().and_then(Value::as_error) {
+        tracing::warn!(server = %access.address, error = %e, "the write gate is set, but not in the server's file");
+    }
+    replies[..replies.len().saturating_sub(1)].iter().try_for_each(|v| ok(Some(v)).map(drop))?;
+    Ok(Done::Ok)
+}
+
+/// Pauses writes and reads the offset at which they rest.
+async fn pause(access: &Access, ms: u64) -> Result<Done, Failure> {
+    let mut dialled = dial(access, Kind::Commands).await.map_err(|_| Failure::NotSent)?;
+    let pause = access.names.words("CLIENT", &["PAUSE", &ms.to_string(), "WRITE"]);
+    let replies = dialled.ask(&[pause, access.names.words("INFO", &["replication"])]).await;
+    let replies = replies.map_err(|_| Failure::Unknown)?;
+    ok(replies.first())?;
+    let report = replies.get(1).and_then(Value::as_str).and_then(info::parse).ok_or(Failure::Unknown)?;
+    Ok(Done::Paused { offset: report.offset })
+}
+
+fn ok(reply: Option<&Value>) -> Result<Done, Failure> {
+    match reply {
+        Some(v) if v.as_error().is_none() => Ok(Done::Ok),
+        _ => Err(Failure::Refused),
+    }
+}
