@@ -7,6 +7,7 @@
 //! | [`resp`] | the Redis protocol, versions 2 and 3, without IO |
 //! | [`backend`] | the data servers: a port, and Redis behind it; links to other sentinels |
 //! | [`view`] | what the port shows: one immutable picture, built by the runtime |
+//! | [`store`] | what a restart must find, on disk |
 //! | [`request`] | what the port asks of the runtime's loop |
 //!
 //! # Invariants
@@ -25,4 +26,5 @@ pub mod conf;
 pub mod core;
 pub mod request;
 pub mod resp;
+pub mod store;
 pub mod view;

@@ -360,6 +360,7 @@ mod tests {
         assert_eq!(server.read(&mut [0; 9]).await.unwrap(), 0);
         assert_eq!(told.recv().await.unwrap().event, Event::LinkDown(TARGET, Cause::Unreachable));
         let mut server = accept(&listener).await;
+        assert_eq!(told.recv().await.unwrap().event, Event::LinkUp(TARGET));
         drop(link);
         assert_eq!(server.read(&mut [0; 9]).await.unwrap(), 0);
     }
