@@ -26,7 +26,7 @@ use crate::resp::{Value, encode_command};
 /// The most commands without a reply.
 const MOST_PENDING: usize = 100;
 /// The first and the longest wait between attempts to connect.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(25), Duration::from_secs(1));
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(160));
 /// A connection that stood so long and broke is made anew without a wait.
 const STOOD: Duration = Duration::from_secs(1);
 
