@@ -3,9 +3,10 @@
 use mainstay::{
     call::{Status, Streaming},
     message::Value,
-    schema::Schema,
+    schema::{Schema, proto_text},
 };
 use prost::Message;
+use prost_reflect::{DynamicMessage, Kind};
 use std::collections::HashMap;
 
 mainstay::include_proto!("tests/proto/every.proto");
@@ -122,7 +123,79 @@ fn the_files_go_along_for_reflection_and_json() {
     let length = service.methods().find(|method| method.name() == "Length").unwrap();
     assert_eq!(length.input().full_name(), "google.protobuf.StringValue");
     let every = pool.get_message_by_name("shop.every.v1.Every").unwrap();
-    assert_eq!(every.get_field_by_name("both").unwrap().kind(), prost_reflect::Kind::Sfixed32);
+    assert_eq!(every.get_field_by_name("both").unwrap().kind(), Kind::Sfixed32);
     assert_eq!(every.parent_file().name(), "shop/every/v1/every.proto");
     assert!(pool.get_message_by_name("shop.other.Thing").is_some());
+}
+
+/// A derived message that holds what the file declares.
+#[derive(mainstay::Message, Clone, Debug, PartialEq)]
+struct Holder {
+    every: Every,
+    maybe: Option<every::Inner>,
+    many: Vec<shop::other::Thing>,
+    by_name: HashMap<String, shop::other::Thing>,
+    color: Color,
+    colors: Vec<Color>,
+    either: Option<Either>,
+}
+
+#[derive(mainstay::Message, Clone, Debug, PartialEq)]
+enum Either {
+    Whole(Box<Every>),
+    Color(Color),
+}
+
+#[mainstay::service(package = "shop.holder.v1")]
+trait HolderApi {
+    async fn hold(&self, holder: Holder) -> Result<Holder, Status>;
+}
+
+#[test]
+fn derived_messages_hold_those_of_the_file_with_their_whole_schema() {
+    let schema = Schema::of(&[HolderApiClient::definition()]).unwrap();
+    assert!(schema.opaque().is_empty(), "{:?}", schema.opaque());
+    let pool = schema.pool().unwrap();
+    let described = pool.get_message_by_name("shop.holder.v1.Holder").unwrap();
+    let kinds: Vec<String> = described.fields().map(|field| format!("{:?}", field.kind())).collect();
+    for (kind, name) in kinds.iter().zip(["every.v1.Every", "every.v1.Every.Inner", "other.Thing"]) {
+        assert!(kind.contains(name), "{kind} is not {name}");
+    }
+    // What the schema says is what is on the wire.
+    let things = vec![shop::other::Thing { x: 1 }, shop::other::Thing { x: 2 }];
+    let holder = Holder {
+        every: every(),
+        maybe: Some(every::Inner { again: None, thing: Some(things[0]) }),
+        by_name: HashMap::from([("a".to_owned(), things[1])]),
+        many: things,
+        color: Color::Red,
+        colors: vec![Color::Big, Color::Unspecified],
+        either: Some(Either::Whole(Box::new(every()))),
+    };
+    let bytes = holder.encode_to_vec();
+    assert_eq!(Holder::decode(bytes.as_slice()).unwrap(), holder);
+    let dynamic = DynamicMessage::decode(described, bytes.as_slice()).unwrap();
+    assert_eq!(dynamic.unknown_fields().count(), 0);
+    let text = dynamic.to_string();
+    for part in
+        ["signed:-1", "both:-3", "many:[{x:1},{x:2}]", "color:COLOR_RED", "colors:[COLOR_BIG,COLOR_UNSPECIFIED]"]
+    {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+}
+
+#[test]
+fn the_text_of_a_derived_message_imports_the_file() {
+    let text = proto_text(&[HolderApiClient::definition()]).unwrap();
+    for line in [
+        "import \"shop/every/v1/every.proto\";",
+        "shop.every.v1.Every every = 1;",
+        "optional shop.every.v1.Every.Inner maybe = 2;",
+        "repeated shop.other.Thing many = 3;",
+        "map<string, shop.other.Thing> by_name = 4;",
+        "shop.every.v1.Color color = 5;",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+    mainstay::schema::check_lock(&text, &[HolderApiClient::definition()]).unwrap();
 }

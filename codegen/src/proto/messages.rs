@@ -1,9 +1,9 @@
 //! The messages, written by prost-build, as a tree of modules that follows the packages.
 
-use super::{services::Services, source::Source};
+use super::{described::Described, services::Services, source::Source};
 use proc_macro2::TokenStream;
 use prost_build::{Config, Module};
-use quote::{format_ident, quote};
+use quote::quote;
 use std::collections::BTreeMap;
 use syn::{Attribute, Expr, ExprLit, Ident, Item, Lit, LitStr, Meta, visit_mut::VisitMut};
 
@@ -47,7 +47,7 @@ pub(crate) fn tree(source: &Source) -> Result<TokenStream, String> {
         let file = syn::parse_file(&text).map_err(|error| format!("the generated code does not parse: {error}"))?;
         tree.at(module.parts()).items = file.items;
     }
-    tree.tokens(0)
+    tree.tokens(&mut Described::of(&source.files))
 }
 
 /// The modules on the way to a package.
@@ -68,52 +68,17 @@ impl Tree {
         parts.fold(self, |tree, part| tree.inner.entry(part.to_owned()).or_default())
     }
 
-    fn tokens(self, depth: usize) -> Result<TokenStream, String> {
-        let mut items = described(self.items, depth);
+    fn tokens(self, described: &mut Described) -> Result<TokenStream, String> {
+        let mut items = described.items(self.items);
         items.iter_mut().for_each(|item| Docs.visit_item_mut(item));
         let mut tokens = quote!(#(#items)*);
         for (name, tree) in self.inner {
             let name: Ident = syn::parse_str(&name).map_err(|error| format!("package part `{name}`: {error}"))?;
-            let inner = tree.tokens(depth + 1)?;
+            let inner = described.inside(&name, |described| tree.tokens(described))?;
             tokens.extend(quote!(pub mod #name { #inner }));
         }
         Ok(tokens)
     }
-}
-
-/// Gives each message its description: its name in the set of descriptors, which stands `depth` modules further out.
-fn described(items: Vec<Item>, depth: usize) -> Vec<Item> {
-    let mut all = Vec::with_capacity(items.len() * 2);
-    for mut item in items {
-        if let Item::Mod(module) = &mut item
-            && let Some((_, inner)) = &mut module.content
-        {
-            *inner = described(std::mem::take(inner), depth + 1);
-        }
-        let description = description(&item, depth);
-        all.push(item);
-        all.extend(description);
-    }
-    all
-}
-
-/// The description of a message, made where prost-build says its name.
-fn description(item: &Item, depth: usize) -> Option<Item> {
-    let Item::Impl(named) = item else { return None };
-    let (_, of, _) = named.trait_.as_ref()?;
-    if of.segments.last()?.ident != "Name" {
-        return None;
-    }
-    let ty = &named.self_ty;
-    let out = std::iter::repeat_n(format_ident!("super"), depth);
-    Some(syn::parse_quote! {
-        impl ::mainstay::__private::Describe for #ty {
-            fn describe(types: &mut ::mainstay::__private::Types) -> ::mainstay::__private::MessageRef {
-                let name = <Self as ::mainstay::__private::prost::Name>::full_name();
-                types.message_of_set(#(#out::)*__SET, &name)
-            }
-        }
-    })
 }
 
 /// Keeps rustdoc from running what stands in comments: an indented or fenced block of a `.proto` is no Rust.
@@ -166,16 +131,5 @@ mod tests {
         Docs.visit_item_mut(&mut item);
         let Item::Struct(item) = item else { unreachable!() };
         assert_eq!(crate::docs::docs(&item.attrs), "Say:\n\nnot rust\n```text\n    nor this\n```\nend");
-    }
-
-    #[test]
-    fn a_message_is_described_from_where_it_stands() {
-        let items = syn::parse_quote!(
-            mod a {
-                impl p::Name for M {}
-            }
-        );
-        let items = described(vec![items], 2);
-        assert!(quote!(#(#items)*).to_string().contains("super :: super :: super :: __SET"));
     }
 }

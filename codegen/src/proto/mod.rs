@@ -2,9 +2,10 @@
 //!
 //! [`source`] reads and checks the file with protox; [`messages`] has prost-build write the messages, as it does for every
 //! prost user, so that each wire type there is comes out right (`sint32`, `fixed64`, oneofs, maps, packed lists, open
-//! enums); [`services`] writes a `#[service]` trait per service, and from there on it is as if the user had written it.
+//! enums); [`described`] has each of them say what it is, so that a derived message may hold it; [`services`] writes a `#[service]` trait per service, and from there on it is as if the user had written it.
 //! All of it lives in a module of its own, where nothing in the user's scope can be taken for something else.
 
+mod described;
 mod messages;
 mod services;
 mod source;

@@ -110,10 +110,20 @@ impl Types {
 
     /// A message that a compiled `.proto` describes: `set` is an encoded `FileDescriptorSet` with all it is made of.
     pub fn message_of_set(&mut self, set: &'static [u8], full_name: &str) -> MessageRef {
+        self.reach(set);
+        MessageRef::new(full_name)
+    }
+
+    /// An enum that a compiled `.proto` describes, as [`message_of_set`](Self::message_of_set).
+    pub fn enumeration_of_set(&mut self, set: &'static [u8], full_name: &str) -> TypeRef {
+        self.reach(set);
+        TypeRef::Enum(Arc::from(full_name))
+    }
+
+    fn reach(&mut self, set: &'static [u8]) {
         if !self.sets.contains(&set) {
             self.sets.push(set);
         }
-        MessageRef::new(full_name)
     }
 
     /// An enum of `(name, number, docs)`.

@@ -1,0 +1,3 @@
+mainstay::include_proto!("/nowhere/stock.proto");
+
+fn main() {}
