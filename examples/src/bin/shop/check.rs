@@ -9,7 +9,10 @@ use crate::{
     site::now_micros,
 };
 use serde_json::Value;
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -22,8 +25,19 @@ const PAGES: usize = 2_000;
 const PACE: Duration = Duration::from_millis(2);
 /// Connections that ask for them.
 const VISITORS: usize = 16;
+/// A page that is not answered for this long, when others take a millisecond, hangs on the member that was stopped. Far
+/// below the time that the site gives a member, 500 ms: there must be time to ask another.
+const HANGS: Duration = Duration::from_millis(50);
 /// How long anything that must happen may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How far the pages are.
+#[derive(Default)]
+struct Progress {
+    answered: usize,
+    /// When those were asked for that are not answered yet.
+    under_way: BTreeMap<usize, Instant>,
+}
 
 /// What was done to the shop.
 struct Faults {
@@ -52,8 +66,8 @@ struct Load {
 pub(crate) async fn run(mut shop: Shop) -> Result<(), String> {
     let site = shop.site.address.clone();
     first_page(&site).await?;
-    let (progress, done) = watch::channel(0);
-    let (load, faults) = tokio::join!(pages(&site, &progress), break_things(&mut shop, done));
+    let (progress, seen) = watch::channel(Progress::default());
+    let (load, faults) = tokio::join!(pages(&site, progress), break_things(&mut shop, seen));
     let (mut load, faults) = (load?, faults?);
     load.report.detect_micros = Some(detected(&site, &faults).await?);
     shop.end().await?;
@@ -76,16 +90,18 @@ async fn first_page(site: &str) -> Result<(), String> {
 }
 
 /// Asks for all pages at the pace: each visitor one after the other, all of them side by side.
-async fn pages(site: &str, progress: &watch::Sender<usize>) -> Result<Load, String> {
+async fn pages(site: &str, progress: watch::Sender<Progress>) -> Result<Load, String> {
     let (mut visitors, (seen, mut answers)) = (JoinSet::new(), mpsc::channel(VISITORS));
     for visitor in 0..VISITORS {
-        let (mut browser, seen) = (Browser::open(site).await?, seen.clone());
+        let (mut browser, seen, progress) = (Browser::open(site).await?, seen.clone(), progress.clone());
         visitors.spawn(async move {
             let mut pace = interval_at(Instant::now() + PACE * visitor as u32, PACE * VISITORS as u32);
             for page in (visitor..PAGES).step_by(VISITORS) {
                 pace.tick().await;
                 let (path, began) = (["/page/ada", "/page/bob", "/page/eve"][page % 3], Instant::now());
+                progress.send_modify(|progress| drop(progress.under_way.insert(page, began)));
                 let answer = browser.get(path).await;
+                progress.send_modify(|progress| progress.answered(page));
                 if answer.is_err() {
                     // Whatever became of that page, the next one gets a fresh start.
                     browser = Browser::open(&browser.address).await.unwrap_or(browser);
@@ -96,23 +112,25 @@ async fn pages(site: &str, progress: &watch::Sender<usize>) -> Result<Load, Stri
             }
         });
     }
-    drop(seen);
+    drop((seen, progress));
     let mut load = Load::default();
     while let Some((page, took)) = answers.recv().await {
         load.count(page, took);
-        progress.send_modify(|pages| *pages += 1);
     }
     Ok(load)
 }
 
 /// The faults, spread over the load.
-async fn break_things(shop: &mut Shop, mut progress: watch::Receiver<usize>) -> Result<Faults, String> {
-    let after = |share: usize| move |asked: &usize| *asked >= PAGES * share / 100;
+async fn break_things(shop: &mut Shop, mut progress: watch::Receiver<Progress>) -> Result<Faults, String> {
+    let after = |share: usize| move |progress: &Progress| progress.answered >= PAGES * share / 100;
     let ended = |_| "the load ended early".to_owned();
 
     progress.wait_for(after(25)).await.map_err(ended)?;
     let victim = shop.members.remove(0);
     let killed = Who::of(&victim);
+    victim.stop();
+    let stopped = Instant::now();
+    progress.wait_for(|progress| progress.hangs(stopped)).await.map_err(ended)?;
     let killed_at = now_micros();
     let status = victim.kill().await?;
     if !was_killed(status) {
@@ -150,6 +168,18 @@ async fn detected(site: &str, faults: &Faults) -> Result<u64, String> {
     Ok(find(&faults.killed, "died")?.saturating_sub(faults.killed_at))
 }
 
+impl Progress {
+    fn answered(&mut self, page: usize) {
+        self.answered += 1;
+        self.under_way.remove(&page);
+    }
+
+    /// Whether a page that was asked for after `stopped` is not answered for too long.
+    fn hangs(&self, stopped: Instant) -> bool {
+        self.under_way.values().any(|asked| *asked >= stopped && asked.elapsed() >= HANGS)
+    }
+}
+
 impl Who {
     fn of(child: &Child) -> Self {
         Self { pid: child.pid.to_string(), address: child.address.clone() }
@@ -177,6 +207,9 @@ impl Load {
     fn verdict(&self, faults: &Faults) -> Result<(), String> {
         if self.report.failed > 0 {
             return Err(format!("{} pages failed: {:?}", self.report.failed, self.problems));
+        }
+        if self.report.retried == 0 {
+            return Err("no call was under way at the member that was killed: the fault proves nothing".to_owned());
         }
         for (child, what) in [(&faults.killed, "killed"), (&faults.drained, "drained"), (&faults.added, "added")] {
             if !self.answered.contains(&child.pid) {

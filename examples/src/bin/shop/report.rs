@@ -7,6 +7,7 @@ use std::time::Duration;
 pub(crate) struct Report {
     pub(crate) took: Vec<Duration>,
     pub(crate) failed: usize,
+    /// Tries of calls before the one that was answered.
     pub(crate) retried: u64,
     /// From kill(2) to the Down in the site's directory, in microseconds.
     pub(crate) detect_micros: Option<u64>,
