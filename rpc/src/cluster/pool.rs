@@ -8,7 +8,7 @@ use super::{
     Common,
     connectivity::{Connectivity, Machine},
 };
-use crate::transport::{Connection, Target};
+use crate::transport::{Connection, Target, unopened};
 use arc_swap::ArcSwap;
 use std::{
     sync::{
@@ -155,8 +155,9 @@ impl Pool {
         let settings = &self.common.settings;
         let authority = self.target.to_string().parse().map_err(|error| format!("{error}"))?;
         let io = settings.connector.connect(&self.target).await.map_err(|error| error.to_string())?;
-        let connection = Connection::open(io, settings.connector.scheme(), authority, &settings.limits).await;
-        connection.map_err(|error| error.to_string())
+        let scheme = settings.connector.scheme();
+        let connection = Connection::open(io, scheme.clone(), authority, &settings.limits).await;
+        connection.map_err(|error| unopened(&error, &scheme))
     }
 
     fn add(self: &Arc<Self>, connection: Connection) {

@@ -98,12 +98,20 @@ impl Incoming {
                 Ok(trailers) => trailers.unwrap_or_default(),
                 Err(error) => return self.fail(grpc::status_of_h2(&error)),
             };
+            let nothing = trailers.is_empty();
             match grpc::read_status(trailers) {
                 Some(Ok(trailers)) => self.trailers = trailers,
                 // A server that gave up inside a message says why, which is more than that it did.
                 Some(Err(status)) => return self.fail(status),
                 None => {
-                    let what = "the peer sent no gRPC status";
+                    // h2 keeps what fits into the limit, and does not say that there was more.
+                    let what = match nothing {
+                        true => "the peer sent no gRPC status",
+                        false => {
+                            "the peer sent trailers and no gRPC status among them; what exceeds the limit of headers is \
+                             not kept (`Http2Limits::max_headers`)"
+                        }
+                    };
                     return self.fail(Status::because(Reason::BadResponse, Code::Unknown, what));
                 }
             }

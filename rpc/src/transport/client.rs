@@ -189,6 +189,15 @@ impl Shared {
     }
 }
 
+/// Why a connection did not open, for people.
+pub(crate) fn unopened(error: &h2::Error, scheme: &Scheme) -> String {
+    if *scheme == Scheme::HTTPS {
+        return error.to_string();
+    }
+    // A port of TLS takes the preface of HTTP/2 for a broken record: it answers with one of its own, or hangs up.
+    format!("it does not speak HTTP/2 without TLS: {error}; does it want TLS at this port?")
+}
+
 /// An error before anything was sent.
 fn refused(error: &h2::Error) -> Status {
     let text = format!("the connection takes no more calls: {error}");
@@ -301,8 +310,10 @@ impl Answering {
     }
 }
 
+/// The content type is gRPC's, whatever it says of how the messages are made: that is the stub's affair.
 fn is_grpc(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+    let Some(value) = headers.get(CONTENT_TYPE) else { return false };
+    matches!(value.as_bytes().strip_prefix(b"application/grpc"), Some([] | [b'+' | b';', ..]))
 }
 
 fn not_grpc(headers: &HeaderMap, code: StatusCode) -> Status {

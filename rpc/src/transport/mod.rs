@@ -33,7 +33,7 @@ mod tls;
 
 #[cfg(feature = "server")]
 pub(crate) use body::panicked;
-pub(crate) use client::Connection;
+pub(crate) use client::{Connection, unopened};
 #[cfg(feature = "server")]
 pub(crate) use exchange::before;
 pub use io::{Accept, Accepted, BoxIo, Connect, Io, Secure, Target};

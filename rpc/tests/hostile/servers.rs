@@ -106,6 +106,22 @@ async fn an_answer_of_http_alone() {
     let html = heads(200, &[("content-type", "text/html")]).await;
     is(html, Code::Unknown, Reason::BadResponse, "does not speak gRPC: the content type of its answer is text/html");
     is(heads(200, &[]).await, Code::Unknown, Reason::BadResponse, "content type of its answer is none");
+    for almost in ["application/grpc-web", "application/grpcx", "application/grp", "xapplication/grpc"] {
+        let status = heads(200, &[("content-type", almost)]).await;
+        is(status, Code::Unknown, Reason::BadResponse, &format!("content type of its answer is {almost}"));
+    }
+}
+
+#[tokio::test]
+async fn each_content_type_of_grpc_is_one() {
+    for kind in ["application/grpc", "application/grpc+proto", "application/grpc;charset=utf-8", "application/grpc+x"] {
+        let (network, _server) = broken(move |(_, mut respond)| async move {
+            let mut answer = response();
+            answer.headers_mut().insert("content-type", http::HeaderValue::from_static(kind));
+            body(&mut respond.send_response(answer, false).unwrap(), &text("x"), OK);
+        });
+        assert_eq!(bed::client(network, Http2Limits::default()).echo("x".into()).await.unwrap(), "x", "{kind}");
+    }
 }
 
 #[tokio::test]
@@ -196,7 +212,7 @@ async fn trailers_over_the_limit() {
     })
     .await;
     // What is over the limit is not kept, and the status came after it.
-    is(status, Code::Unknown, Reason::BadResponse, "no gRPC status");
+    is(status, Code::Unknown, Reason::BadResponse, "no gRPC status among them; what exceeds the limit of headers");
 }
 
 /// A server of frames: reads one request's head, and then does what it is told.

@@ -164,7 +164,8 @@ async fn one_side_alone_is_a_clear_failure() {
     let plain: WhoApiClient =
         connect(WhoApiClient::definition(), "").address("stock.local:1").connector(network).build().unwrap();
     let refused = plain.who().await.unwrap_err().into_status();
-    assert_eq!(refused.code(), Code::Unavailable, "{refused}");
+    assert_eq!((refused.code(), refused.reason()), (Code::Unavailable, Reason::ConnectFailed));
+    assert!(refused.to_string().contains("does it want TLS at this port?"), "{refused}");
     until(|| running.connections() == 0).await;
 
     let (network, accept) = memory();
