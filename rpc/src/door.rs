@@ -36,7 +36,7 @@ pub use crate::mock::{Expect, Mock, Shown, ShownByDebug, ShownByType};
 
 // Both ends of a service: `#[service]`.
 pub use crate::call::Channel;
-pub use crate::client::{Client, ConnectBuilder, connect, from_channel, in_process};
+pub use crate::client::{Client, ConnectBuilder, EndpointState, connect, from_channel, in_process};
 pub use crate::server::{Routes, Serve};
 
 // The lock: the test of `#[service(lock)]`.

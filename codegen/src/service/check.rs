@@ -11,6 +11,7 @@ const TAKEN: &[(&str, &str)] = &[
     ("in_process", "Client"),
     ("new", "Client"),
     ("with", "Client"),
+    ("connectivity", "Client"),
     ("definition", "Client"),
     ("clone", "Client"),
     ("verify", "Mock"),

@@ -4,12 +4,13 @@
 //! clone, so one shared pointer is enough: a call clones the service inside and nothing is locked.
 
 use super::{BoxFuture, Invocation, Reply, Status};
-use crate::layer::Named;
+use crate::{cluster::EndpointState, layer::Named};
 use std::{
     fmt,
     sync::Arc,
     task::{Context, Poll},
 };
+use tower_layer::Layer;
 use tower_service::Service;
 
 /// A cheap handle to a service of invocations: a client stack, a server in the same process, a mock.
@@ -19,12 +20,17 @@ pub struct Channel(Arc<dyn Invoke>);
 trait Invoke: Send + Sync {
     fn invoke(&self, call: Invocation) -> BoxFuture<'static, Result<Reply, Status>>;
     fn layers(&self) -> &[&'static str];
+    fn endpoints(&self) -> Option<&Endpoints>;
 }
 
-/// A service, and the names of the layers that it is made of.
+/// Tells whom a client stack knows.
+pub(crate) type Endpoints = Arc<dyn Fn() -> Vec<EndpointState> + Send + Sync>;
+
+/// A service, the names of the layers that it is made of, and whom it calls.
 struct Stack<S> {
     service: S,
     layers: Vec<&'static str>,
+    endpoints: Option<Endpoints>,
 }
 
 impl<S> Invoke for Stack<S>
@@ -38,6 +44,10 @@ where
     fn layers(&self) -> &[&'static str] {
         &self.layers
     }
+
+    fn endpoints(&self) -> Option<&Endpoints> {
+        self.endpoints.as_ref()
+    }
 }
 
 impl Channel {
@@ -50,7 +60,7 @@ impl Channel {
             + Sync
             + 'static,
     {
-        Self(Arc::new(Stack { service, layers: Vec::new() }))
+        Self(Arc::new(Stack { service, layers: Vec::new(), endpoints: None }))
     }
 
     /// As [`new`](Self::new), for a stack that can say what it is made of.
@@ -63,15 +73,50 @@ impl Channel {
             + Sync
             + 'static,
     {
+        Self::of_client(service, None)
+    }
+
+    /// As [`of_stack`](Self::of_stack), for a stack that calls others.
+    pub(crate) fn of_client<S>(service: S, endpoints: Option<Endpoints>) -> Self
+    where
+        S: Service<Invocation, Response = Reply, Error = Status, Future: Send + 'static>
+            + Named
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+    {
         let mut layers = Vec::new();
         service.names(&mut layers);
-        Self(Arc::new(Stack { service, layers }))
+        Self(Arc::new(Stack { service, layers, endpoints }))
+    }
+
+    /// Puts a layer around the channel. What is known of the endpoints below stays known.
+    pub(crate) fn under<L>(self, layer: L) -> Self
+    where
+        L: Layer<Self>,
+        L::Service: Service<Invocation, Response = Reply, Error = Status, Future: Send + 'static>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+    {
+        let endpoints = self.0.endpoints().cloned();
+        Self(Arc::new(Stack { service: layer.layer(self), layers: Vec::new(), endpoints }))
     }
 
     /// The names of the layers that a call goes through, top to bottom; empty where they are not known, as below a
     /// layer of the user's own.
     pub fn layers(&self) -> &[&'static str] {
         self.0.layers()
+    }
+
+    /// Every instance that is known now, and how its connections do; in the order of their ids.
+    ///
+    /// Empty before the first call, since nothing is looked up before it, and for a channel that connects to nobody: a
+    /// server in the same process, a mock, a stack of one's own.
+    pub fn connectivity(&self) -> Vec<EndpointState> {
+        self.0.endpoints().map(|endpoints| endpoints()).unwrap_or_default()
     }
 
     /// Makes a call. Dropping the future cancels it.

@@ -186,7 +186,7 @@ impl<C: From<Client>> ConnectBuilder<C> {
             + Sync
             + 'static,
     {
-        self.layers.push(Box::new(move |channel| Channel::new(layer.layer(channel))));
+        self.layers.push(Box::new(move |channel| channel.under(layer)));
         self
     }
 
@@ -223,7 +223,9 @@ impl<C: From<Client>> ConnectBuilder<C> {
         let application = Some(self.application).filter(|name| !name.is_empty());
         let lookup = Lookup { key, application };
         let cluster = Cluster::new(discover, lookup, self.settings);
-        let channel = Channel::of_stack(stack(cluster, self.retry, self.timeout));
+        let known = cluster.clone();
+        let endpoints = Arc::new(move || known.states());
+        let channel = Channel::of_client(stack(cluster, self.retry, self.timeout), Some(endpoints));
         Ok(self.layers.into_iter().fold(channel, |channel, wrap| wrap(channel)))
     }
 }

@@ -6,6 +6,7 @@ use crate::{
         CallError, CallOptions, Channel, Frame, Invocation, Method, Payload, Reason, Reply, ServiceDef, ServiceError,
         Status, Streaming,
     },
+    cluster::EndpointState,
     server::{self, Dispatch, Serve},
 };
 use std::{sync::Arc, time::Duration};
@@ -47,6 +48,11 @@ impl Client {
     /// The names of the layers that its calls go through, top to bottom; see [`Channel::layers`].
     pub fn layers(&self) -> &[&'static str] {
         self.shared.channel.layers()
+    }
+
+    /// Every instance that is known now, and how its connections do; see [`Channel::connectivity`].
+    pub fn connectivity(&self) -> Vec<EndpointState> {
+        self.shared.channel.connectivity()
     }
 
     /// The same client with other options for its calls; what they do not say stays as it is.

@@ -5,11 +5,12 @@
 //! peer that accepts and hangs up would be dialled as fast as the network goes.
 
 use mainstay_registry::Backoff;
-use std::{ops::RangeInclusive, time::Duration};
+use std::{fmt, ops::RangeInclusive, time::Duration};
 
 /// The state of the connections to one endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Connectivity {
+#[non_exhaustive]
+pub enum Connectivity {
     /// Not connected, and nobody has asked.
     Idle,
     /// The first connection is being opened.
@@ -18,6 +19,17 @@ pub(crate) enum Connectivity {
     Ready,
     /// The last attempt failed. The next one waits for its time, and for a call.
     TransientFailure,
+}
+
+impl fmt::Display for Connectivity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Idle => "idle",
+            Self::Connecting => "connecting",
+            Self::Ready => "ready",
+            Self::TransientFailure => "transient failure",
+        })
+    }
 }
 
 /// A connection that lived at least this long was a good one.

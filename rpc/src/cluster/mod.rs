@@ -6,6 +6,7 @@
 //! | `balance/`, `load.rs`, `dice.rs` | who is chosen |
 //! | `pick.rs` | who may be chosen: connection state and earlier tries |
 //! | `endpoint.rs`, `pool.rs`, `connectivity.rs` | one instance: its stack, its connections, its state |
+//! | `state.rs` | what others may see of an instance |
 //!
 //! Mostly a call finds an endpoint at once: a load of the snapshot, a pick, and off it goes. Only when nobody is
 //! connected it waits, for at most the patience and never past its deadline.
@@ -19,11 +20,13 @@ mod load;
 mod pick;
 mod pool;
 mod snapshot;
+mod state;
 #[cfg(test)]
 mod tests;
 
-use connectivity::Connectivity;
+pub use connectivity::Connectivity;
 pub(crate) use dice::Dice;
+pub use state::EndpointState;
 
 use crate::{
     call::{BoxFuture, Invocation, Payload, Reason, Reply, Status},
@@ -110,6 +113,11 @@ impl Cluster {
         let common = Arc::new(Common { settings, dice, birth: Instant::now(), changed: Notify::new() });
         let directory = Arc::new(Directory::new(discover, lookup, common.clone()));
         Self(Arc::new(Inner { common, directory, balance, following: OnceLock::new() }))
+    }
+
+    /// Every endpoint that is known now, in the order of their ids.
+    pub(crate) fn states(&self) -> Vec<EndpointState> {
+        self.0.directory.snapshot().endpoints.iter().map(|endpoint| endpoint.state()).collect()
     }
 }
 

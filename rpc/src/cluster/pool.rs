@@ -73,6 +73,11 @@ impl Pool {
         again != NEVER && u128::from(again) <= now.as_micros()
     }
 
+    /// Connections that are open and take calls.
+    pub(crate) fn connections(&self) -> usize {
+        self.open.load().len()
+    }
+
     /// The state, for people and tests.
     pub(crate) fn connectivity(&self) -> Connectivity {
         self.lock().state()

@@ -113,6 +113,12 @@ pub(super) fn methods(service: &Service, names: &Names) -> TokenStream {
                 Self { client: self.client.with(options) }
             }
 
+            /// Every instance that is known now, and how its connections do. Empty before the first call, since nothing is
+            /// looked up before it.
+            #vis fn connectivity(&self) -> ::std::vec::Vec<#door::EndpointState> {
+                self.client.connectivity()
+            }
+
             #[doc = #docs]
             #vis fn definition() -> &'static #door::ServiceDef {
                 &#definition
