@@ -99,7 +99,7 @@ async fn pages(site: &str, progress: watch::Sender<Progress>) -> Result<Load, St
             for page in (visitor..PAGES).step_by(VISITORS) {
                 pace.tick().await;
                 let (path, began) = (["/page/ada", "/page/bob", "/page/eve"][page % 3], Instant::now());
-                progress.send_modify(|progress| drop(progress.under_way.insert(page, began)));
+                progress.send_modify(|progress| progress.asked(page, began));
                 let answer = browser.get(path).await;
                 progress.send_modify(|progress| progress.answered(page));
                 if answer.is_err() {
@@ -169,6 +169,10 @@ async fn detected(site: &str, faults: &Faults) -> Result<u64, String> {
 }
 
 impl Progress {
+    fn asked(&mut self, page: usize, at: Instant) {
+        self.under_way.insert(page, at);
+    }
+
     fn answered(&mut self, page: usize) {
         self.answered += 1;
         self.under_way.remove(&page);
