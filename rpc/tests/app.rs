@@ -198,3 +198,121 @@ async fn an_application_of_nothing_and_a_taken_port_are_refused() {
     assert!(error.contains(&format!("cannot listen on {}", first.address())), "{error}");
     first.drain().await;
 }
+
+/// A client of another version and group of the same interface.
+#[mainstay::service(package = "test.v1", name = "Desk", version = "2.0.0", group = "blue")]
+trait BlueDesk {
+    async fn who(&self) -> Result<String>;
+}
+
+#[tokio::test]
+async fn settings_choose_the_version_and_group_that_everything_is_served_in() {
+    let hub = hub();
+    let variables = [("MAINSTAY_SERVICE_VERSION", "2.0.0"), ("MAINSTAY_SERVICE_GROUP", "blue")];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let clerk = Clerk { name: "blue".to_owned(), ..Clerk::default() };
+    let app = App::from_sources("desk", [], variables).unwrap().with_hub(hub.clone());
+    // What the program says is weaker.
+    let app = app.service_version("3.0.0").serve(DeskServer::new(clerk)).start().await.unwrap();
+    app.readiness().registered().await;
+    let blue: BlueDeskClient = BlueDeskClient::connect("desk").registry(&hub).build().unwrap();
+    assert_eq!(blue.who().await.unwrap(), "blue");
+    // In the version of its trait it is neither found nor answered.
+    let patience = Duration::from_millis(10);
+    let lost = DeskClient::connect("desk").registry(&hub).patience(patience).build().unwrap().who().await.unwrap_err();
+    assert!(lost.to_string().contains("no instance of test.v1.Desk 1.0.0"), "{lost}");
+    let direct = DeskClient::connect("desk").address(app.address().to_string()).build().unwrap();
+    let refused = direct.who().await.unwrap_err().to_string();
+    assert!(refused.contains("here it is in version 2.0.0, group blue"), "{refused}");
+    app.drain().await;
+}
+
+#[tokio::test]
+async fn two_services_cannot_be_served_in_one_version_by_a_setting() {
+    struct Blue;
+    impl BlueDesk for Blue {
+        async fn who(&self) -> Result<String> {
+            Ok("blue".to_owned())
+        }
+    }
+    let app = app(&Clerk::default(), &hub()).serve(BlueDeskServer::new(Blue));
+    let error = app.service_version("1.0.0").service_group("x").start().await.unwrap_err().to_string();
+    assert!(error.contains("x/test.v1.Desk:1.0.0 would be served twice"), "{error}");
+}
+
+#[cfg(test)]
+#[cfg(feature = "tls")]
+mod tls {
+    use super::*;
+    use mainstay::transport::{Pem, Tls};
+    use std::path::PathBuf;
+
+    /// A directory with an authority and what it vouches for: a server's certificate, and a client's.
+    struct Files(PathBuf);
+
+    impl Files {
+        fn new() -> Self {
+            let dir = std::env::temp_dir().join(format!("mainstay-app-tls-{}", std::process::id()));
+            std::fs::create_dir_all(&dir).unwrap();
+            let mut params = rcgen::CertificateParams::new([]).unwrap();
+            params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+            let key = rcgen::KeyPair::generate().unwrap();
+            std::fs::write(dir.join("ca.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
+            let ca = rcgen::Issuer::new(params, key);
+            for (name, host) in [("server", "127.0.0.1"), ("client", "site.local")] {
+                let key = rcgen::KeyPair::generate().unwrap();
+                let params = rcgen::CertificateParams::new([host.to_owned()]).unwrap();
+                let certificate = params.signed_by(&key, &ca).unwrap();
+                std::fs::write(dir.join(format!("{name}.pem")), certificate.pem()).unwrap();
+                std::fs::write(dir.join(format!("{name}.key")), key.serialize_pem()).unwrap();
+            }
+            Self(dir)
+        }
+
+        fn path(&self, name: &str) -> String {
+            self.0.join(name).display().to_string()
+        }
+    }
+
+    impl Drop for Files {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[tokio::test]
+    async fn settings_secure_the_port_with_tls_and_mutual_tls() {
+        let (files, hub) = (Files::new(), hub());
+        let flags = [
+            format!("--tls-cert={}", files.path("server.pem")),
+            format!("--tls-key={}", files.path("server.key")),
+            format!("--tls-client-ca={}", files.path("ca.pem")),
+        ];
+        let clerk = Clerk { name: "safe".to_owned(), ..Clerk::default() };
+        let app = App::from_sources("desk", flags, []).unwrap().with_hub(hub.clone());
+        let app = app.serve(DeskServer::new(clerk)).start().await.unwrap();
+        app.readiness().registered().await;
+        let trusting = Tls::client().ca(Pem::file(files.path("ca.pem")));
+        let known = trusting.clone().identity(Pem::file(files.path("client.pem")), Pem::file(files.path("client.key")));
+        let connect =
+            |tls| DeskClient::connect("desk").registry(&hub).patience(Duration::from_secs(1)).tls(tls).build();
+        assert_eq!(connect(known).unwrap().who().await.unwrap(), "safe");
+        let stranger = connect(trusting).unwrap().who().await.unwrap_err();
+        assert!(stranger.to_string().contains("CertificateRequired"), "{stranger}");
+        let plain = DeskClient::connect("desk").registry(&hub).patience(Duration::from_secs(1)).build().unwrap();
+        let plain = plain.who().await.unwrap_err().to_string();
+        assert!(plain.contains("does it want TLS at this port?"), "{plain}");
+        app.drain().await;
+    }
+
+    #[tokio::test]
+    async fn tls_that_cannot_be_had_is_told_before_anything_is_served() {
+        let variables = [("MAINSTAY_TLS_CERT".to_owned(), "/nowhere/desk.pem".to_owned())];
+        let error = App::from_sources("desk", [], variables).unwrap_err().to_string();
+        assert!(error.contains("MAINSTAY_TLS_CERT: `tls-cert` wants `tls-key` too"), "{error}");
+        let flags = ["--tls-cert=/nowhere/desk.pem", "--tls-key=/nowhere/desk.key"].map(str::to_owned);
+        let app = App::from_sources("desk", flags, []).unwrap().with_hub(hub());
+        let error = app.serve(DeskServer::new(Clerk::default())).start().await.unwrap_err().to_string();
+        assert!(error.contains("cannot read /nowhere/desk.pem") && error.contains("`tls-cert`"), "{error}");
+    }
+}

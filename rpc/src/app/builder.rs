@@ -8,7 +8,7 @@ use super::{
     readiness::Readiness,
     report,
     running::{self, Plan},
-    settings::scheme,
+    settings::{Settings, scheme},
     sources::{Given, Origin, Resolved, Sources},
 };
 use crate::{
@@ -205,6 +205,19 @@ impl App {
         self.set("weight", weight)
     }
 
+    /// Serves everything under this version, and registers it so, whatever the traits say.
+    #[must_use]
+    pub fn service_version(self, version: impl Display) -> Self {
+        self.set("service-version", version)
+    }
+
+    /// Serves everything in this group, and registers it so, whatever the traits say: one more lane of the same services
+    /// in one registry.
+    #[must_use]
+    pub fn service_group(self, group: impl Display) -> Self {
+        self.set("service-group", group)
+    }
+
     /// How long to serve on after deregistering, and how long calls under way may take to end then.
     #[must_use]
     pub fn drain(self, delay: Duration, grace: Duration) -> Self {
@@ -272,8 +285,14 @@ impl App {
         let mut limits = Http2Limits::default();
         (limits.max_message, limits.max_streams) = (settings.max_message, settings.max_streams);
         let readiness = Readiness::new(Arc::from(self.on_stage));
+        let place = settings.place();
+        let keys: Vec<ServiceKey> = self.services.iter().map(|service| place.key(service)).collect();
+        if let Some(twice) = twice(&keys) {
+            return Err(AppError::ServedTwice { key: twice.to_string() }.into());
+        }
+        let server = secured(self.server.at(place), &settings)?;
         let probes = probes::all(&readiness).into_iter();
-        let server = probes.fold(self.server, |server, (path, probe)| server.mount(path, probe));
+        let server = probes.fold(server, |server, (path, probe)| server.mount(path, probe));
         let server = server.limits(limits).max_connections(settings.max_connections).start(accept);
         let listening = server.address().unwrap_or(address);
         let routed = routed(&settings.registry, settings.is_local()).await;
@@ -284,12 +303,11 @@ impl App {
             delay: settings.drain_delay(),
             grace: settings.drain_grace,
             registry: Discover::describe(&hub),
-            services: self.services.iter().map(|service| key(service).to_string()).collect(),
+            services: keys.iter().map(ServiceKey::to_string).collect(),
             application: self.application,
             listening,
             advertised,
         };
-        let keys = self.services.into_iter().map(key);
         let registration = mainstay_registry::Registration::new(instance, keys);
         Ok(RunningApp::new(server, &hub, registration, readiness, plan))
     }
@@ -309,11 +327,27 @@ impl fmt::Debug for App {
     }
 }
 
-/// The key under which a service is found.
-fn key(service: &'static ServiceDef) -> ServiceKey {
-    ServiceKey::new(service.full_name)
-        .with_group(service.group.unwrap_or_default())
-        .with_version(service.version.unwrap_or_default())
+/// A key that is there more than once.
+fn twice(keys: &[ServiceKey]) -> Option<&ServiceKey> {
+    keys.iter().enumerate().find(|(at, key)| keys[..*at].contains(key)).map(|(_, key)| key)
+}
+
+/// The server with the TLS of the settings, if they want it: they win over what the program says.
+#[cfg(feature = "tls")]
+fn secured(server: Server, settings: &Settings) -> Result<Server, AppError> {
+    use crate::transport::{ClientAuth, Pem, Tls};
+    let Ok(Some(files)) = settings.tls() else { return Ok(server) };
+    let tls = Tls::server(Pem::file(files.cert), Pem::file(files.key));
+    let tls = match files.client_ca {
+        Some(authorities) => tls.client_ca(Pem::file(authorities), ClientAuth::Required),
+        None => tls,
+    };
+    Ok(server.tls(tls.build()?))
+}
+
+#[cfg(not(feature = "tls"))]
+fn secured(server: Server, _: &Settings) -> Result<Server, AppError> {
+    Ok(server)
 }
 
 /// What would be listened on and advertised.

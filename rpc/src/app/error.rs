@@ -24,6 +24,20 @@ pub enum AppError {
         /// The system's answer.
         source: io::Error,
     },
+    /// The files of TLS cannot be used.
+    #[cfg(feature = "tls")]
+    #[error("cannot serve TLS: {source}; the files are set by `tls-cert`, `tls-key` and `tls-client-ca`")]
+    Tls {
+        /// What is wrong with which file.
+        #[from]
+        source: crate::transport::TlsError,
+    },
+    /// Two services would be served under one name, version and group.
+    #[error("{key} would be served twice: `service-version` and `service-group` hold for everything that is served")]
+    ServedTwice {
+        /// Interface, group and version.
+        key: String,
+    },
     /// There is no such registry, or it cannot be used.
     #[error(transparent)]
     Registry(#[from] RegistryError),

@@ -4,7 +4,8 @@
 //! (`drain-delay = "5s"`). Reading, help and `--print-config` all walk this table, so none of them can forget one.
 
 use super::text;
-use std::{net::IpAddr, time::Duration};
+use crate::server::Place;
+use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 /// What an application is set to. What is `None` follows from the rest; see the methods.
 #[derive(Clone, Debug)]
@@ -14,6 +15,12 @@ pub(crate) struct Settings {
     pub(crate) advertise: Advertise,
     pub(crate) zone: Option<String>,
     pub(crate) weight: u32,
+    /// Instead of what the traits say.
+    pub(crate) service_version: Option<String>,
+    pub(crate) service_group: Option<String>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    tls_client_ca: Option<PathBuf>,
     drain_delay: Option<Duration>,
     pub(crate) drain_grace: Duration,
     pub(crate) max_connections: usize,
@@ -35,6 +42,15 @@ pub(crate) struct Advertise {
     pub(crate) port: Option<u16>,
 }
 
+/// The files of TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TlsFiles {
+    pub(crate) cert: PathBuf,
+    pub(crate) key: PathBuf,
+    /// Who vouches for clients, if they must show a certificate.
+    pub(crate) client_ca: Option<PathBuf>,
+}
+
 /// One row of the table.
 pub(crate) struct Setting {
     pub(crate) name: &'static str,
@@ -53,6 +69,11 @@ impl Default for Settings {
             advertise: Advertise::default(),
             zone: None,
             weight: 100,
+            service_version: None,
+            service_group: None,
+            tls_cert: None,
+            tls_key: None,
+            tls_client_ca: None,
             drain_delay: None,
             drain_grace: Duration::from_secs(20),
             max_connections: 10_000,
@@ -72,6 +93,28 @@ impl Settings {
     pub(crate) fn drain_delay(&self) -> Duration {
         let by_registry = if self.is_local() { Duration::from_millis(100) } else { Duration::from_secs(3) };
         self.drain_delay.unwrap_or(by_registry)
+    }
+
+    /// Under which version and group everything is served, as far as said.
+    pub(crate) fn place(&self) -> Place {
+        let shared = |text: &Option<String>| text.as_deref().map(Arc::from);
+        Place { version: shared(&self.service_version), group: shared(&self.service_group) }
+    }
+
+    /// The files of TLS, if it is to be used.
+    ///
+    /// # Errors
+    /// The name of a setting that is missing, and of the one that wants it.
+    pub(crate) fn tls(&self) -> Result<Option<TlsFiles>, [&'static str; 2]> {
+        match (&self.tls_cert, &self.tls_key, &self.tls_client_ca) {
+            (Some(cert), Some(key), client_ca) => {
+                Ok(Some(TlsFiles { cert: cert.clone(), key: key.clone(), client_ca: client_ca.clone() }))
+            }
+            (None, None, None) => Ok(None),
+            (Some(_), None, _) => Err(["tls-key", "tls-cert"]),
+            (None, Some(_), _) => Err(["tls-cert", "tls-key"]),
+            (None, None, Some(_)) => Err(["tls-cert", "tls-client-ca"]),
+        }
     }
 }
 
@@ -125,6 +168,41 @@ pub(crate) const SETTINGS: &[Setting] = &[
         show: |s| s.weight.to_string(),
     },
     Setting {
+        name: "service-version",
+        takes: "VERSION",
+        help: "the version under which everything is served; default what each trait says",
+        apply: |s, text| text::label(text).map(|version| s.service_version = Some(version)),
+        show: |s| s.service_version.clone().unwrap_or_else(|| "by trait".to_owned()),
+    },
+    Setting {
+        name: "service-group",
+        takes: "GROUP",
+        help: "the group under which everything is served; default what each trait says",
+        apply: |s, text| text::label(text).map(|group| s.service_group = Some(group)),
+        show: |s| s.service_group.clone().unwrap_or_else(|| "by trait".to_owned()),
+    },
+    Setting {
+        name: "tls-cert",
+        takes: "FILE",
+        help: "the certificate to show, and its intermediates, in PEM: serves TLS alone; wants `tls-key`",
+        apply: |s, text| text::tls_file(text).map(|file| s.tls_cert = Some(file)),
+        show: |s| file(s.tls_cert.as_ref()),
+    },
+    Setting {
+        name: "tls-key",
+        takes: "FILE",
+        help: "the certificate's private key, in PEM",
+        apply: |s, text| text::tls_file(text).map(|file| s.tls_key = Some(file)),
+        show: |s| file(s.tls_key.as_ref()),
+    },
+    Setting {
+        name: "tls-client-ca",
+        takes: "FILE",
+        help: "the authorities, in PEM, one of which must vouch for each client: mutual TLS",
+        apply: |s, text| text::tls_file(text).map(|file| s.tls_client_ca = Some(file)),
+        show: |s| file(s.tls_client_ca.as_ref()),
+    },
+    Setting {
         name: "drain-delay",
         takes: "TIME",
         help: "how long to serve on after deregistering; default 100ms with a registry of this machine only, else 3s",
@@ -161,6 +239,10 @@ pub(crate) const SETTINGS: &[Setting] = &[
     },
 ];
 
+fn file(path: Option<&PathBuf>) -> String {
+    path.map_or_else(|| "none".to_owned(), |path| path.display().to_string())
+}
+
 /// The setting of this name.
 pub(crate) fn find(name: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.name == name)
@@ -181,6 +263,14 @@ mod tests {
             ("advertise", "stock.local:80", "stock.local:80"),
             ("zone", "a", "a"),
             ("weight", "0", "0"),
+            ("service-version", "2.0.0", "2.0.0"),
+            ("service-group", " blue ", "blue"),
+            #[cfg(feature = "tls")]
+            ("tls-cert", "/etc/desk.pem", "/etc/desk.pem"),
+            #[cfg(feature = "tls")]
+            ("tls-key", "/etc/desk.key", "/etc/desk.key"),
+            #[cfg(feature = "tls")]
+            ("tls-client-ca", "/etc/ca.pem", "/etc/ca.pem"),
             ("drain-delay", "250ms", "250ms"),
             ("drain-grace", "1m", "60s"),
             ("max-connections", "7", "7"),
@@ -190,6 +280,22 @@ mod tests {
             let (mut settings, setting) = (Settings::default(), find(name).unwrap());
             (setting.apply)(&mut settings, text).unwrap();
             assert_eq!((setting.show)(&settings), shown, "{name}");
+        }
+    }
+
+    #[test]
+    fn tls_wants_a_certificate_and_its_key() {
+        let file = || Some(PathBuf::from("x"));
+        for (tls_cert, tls_key, tls_client_ca, expected) in [
+            (None, None, None, Ok(false)),
+            (file(), file(), None, Ok(true)),
+            (file(), file(), file(), Ok(true)),
+            (file(), None, file(), Err(["tls-key", "tls-cert"])),
+            (None, file(), None, Err(["tls-cert", "tls-key"])),
+            (None, None, file(), Err(["tls-cert", "tls-client-ca"])),
+        ] {
+            let settings = Settings { tls_cert, tls_key, tls_client_ca, ..Settings::default() };
+            assert_eq!(settings.tls().map(|files| files.is_some()), expected);
         }
     }
 

@@ -216,6 +216,11 @@ impl Resolved {
                 Err(why) => problems.push(format!("{origin}: `{text}` is no value for `{name}`: {why}")),
             }
         }
+        if problems.is_empty()
+            && let Err([missing, given]) = resolved.settings.tls()
+        {
+            problems.push(format!("{}: `{given}` wants `{missing}` too", resolved.origin(given)));
+        }
         if problems.is_empty() { Ok(resolved) } else { Err(problems) }
     }
 

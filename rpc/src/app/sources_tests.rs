@@ -86,3 +86,24 @@ fn what_others_set_in_our_name_is_left_alone() {
     let sources = Sources::read(words("--help --print-config"), pairs(&others), NO_FILE);
     assert!(sources.problems.is_empty() && sources.help && sources.print, "{sources:?}");
 }
+
+#[cfg(not(feature = "tls"))]
+#[test]
+fn a_setting_whose_feature_is_off_says_which_to_add() {
+    let sources = Sources::read(words("--tls-cert a.pem"), pairs(&[]), NO_FILE);
+    let problems = Resolved::of(sources.given).unwrap_err();
+    assert!(problems[0].contains("features = [\"tls\"]"), "{problems:?}");
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn a_certificate_without_its_key_is_told_with_who_set_it() {
+    let file = "tls-client-ca = \"ca.pem\"\n";
+    for (arguments, problem) in [
+        ("--config a.toml", "a.toml:1: `tls-client-ca` wants `tls-cert` too"),
+        ("--config a.toml --tls-cert c.pem", "--tls-cert: `tls-cert` wants `tls-key` too"),
+    ] {
+        let sources = Sources::read(words(arguments), pairs(&[]), |_| Ok(file.to_owned()));
+        assert_eq!(Resolved::of(sources.given).unwrap_err(), [problem]);
+    }
+}

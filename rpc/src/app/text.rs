@@ -4,12 +4,31 @@ use super::settings::{Advertise, Listen};
 use mainstay_registry::RegistryUrl;
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
 /// Any text but an empty one.
 pub(crate) fn not_empty(text: &str) -> Result<String, String> {
     if text.trim().is_empty() { Err("it is empty".to_owned()) } else { Ok(text.trim().to_owned()) }
+}
+
+/// A version or a group: it travels in a header and stands in the names of records.
+pub(crate) fn label(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if text.is_empty() || text.len() > 64 || !text.chars().all(plain) {
+        return Err("it should be up to 64 letters, digits, `.`, `-` and `_`".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// A file of TLS. What is in it is checked when the server starts.
+pub(crate) fn tls_file(text: &str) -> Result<PathBuf, String> {
+    if cfg!(not(feature = "tls")) {
+        return Err("TLS wants a feature: mainstay = { …, features = [\"tls\"] }".to_owned());
+    }
+    not_empty(text).map(PathBuf::from)
 }
 
 /// The URL of a registry. Whether there is an adapter for it, connecting tells.
@@ -101,7 +120,8 @@ pub(crate) fn without_secrets(url: &str) -> String {
     RegistryUrl::parse(url).map_or_else(|error| format!("({error})"), |url| url.to_string())
 }
 
-/// The one of `known` that `word` was most likely meant to be.
+/// The one of `known` that `word` was most likely meant to be. The macros have the like of it: a proc-macro crate can share
+/// no code with this one but by a third package.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = known.into_iter().map(|k| (distance(word, k), k)).min()?;
     (near.0 <= word.chars().count().div_ceil(3)).then_some(near.1)
@@ -161,6 +181,16 @@ mod tests {
         }
         for text in ["", "80", ":80", "0.0.0.0", "[::]:80", "host:0", "a b", "http://x"] {
             assert!(advertise(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn versions_and_groups() {
+        for text in ["1.0.0", "blue", " a_b-2 "] {
+            assert_eq!(label(text).as_deref(), Ok(text.trim()));
+        }
+        for text in ["", " ", "a b", "a/b", "ü", "a:b", &"x".repeat(65)] {
+            assert!(label(text).is_err(), "{text}");
         }
     }
 

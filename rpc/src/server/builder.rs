@@ -1,6 +1,6 @@
 //! A server: services, limits, and a way to end.
 
-use super::{Dispatch, Health, Phase, Serve, Shutdown, Tally, builtin::Builtin, stack};
+use super::{Dispatch, Health, Phase, Place, Serve, Shutdown, Tally, builtin::Builtin, stack};
 use crate::{
     call::{Channel, Invocation, Reply, Status},
     edge::{HttpService, Setup},
@@ -26,6 +26,7 @@ pub struct Server {
     layers: Vec<Wrap>,
     pub(crate) edge: Setup,
     pub(super) builtin: Builtin,
+    place: Place,
 }
 
 type Wrap = Box<dyn FnOnce(Channel) -> Channel + Send>;
@@ -42,7 +43,6 @@ impl Server {
     /// Serves a service. Several versions and groups of one may be served.
     #[must_use]
     pub fn serve(mut self, service: impl Serve) -> Self {
-        self.builtin.health.declare(service.definition());
         self.services.push(Arc::new(service));
         self
     }
@@ -99,11 +99,23 @@ impl Server {
         self.secure(tls)
     }
 
+    /// Serves everything under this version and group, where one is given, whatever the traits say. What the server has of
+    /// its own (health, reflection) stays outside of both.
+    #[must_use]
+    pub fn served_as(self, version: Option<&str>, group: Option<&str>) -> Self {
+        self.at(Place { version: version.map(Arc::from), group: group.map(Arc::from) })
+    }
+
+    pub(crate) fn at(mut self, place: Place) -> Self {
+        self.place = place;
+        self
+    }
+
     /// Begins to serve on the current tokio runtime.
     pub fn start(self, accept: impl Accept) -> Running {
         let shutdown = Shutdown::default();
-        let services = self.builtin.beside(&self.services, &self.edge, &shutdown);
-        let (dispatch, service) = layered(&services, self.layers);
+        let services = self.builtin.beside(&self.services, &self.place, &self.edge, &shutdown);
+        let (dispatch, service) = layered(&services, &self.place, self.layers);
         let address = accept.local_address();
         let http1 = self.edge.http1.clone();
         let shared = Shared {
@@ -130,15 +142,15 @@ impl Server {
     /// The server as a service of HTTP, for use inside axum, hyper or tonic. It listens nowhere: connections, their
     /// limits and the drain are the host's affair.
     pub fn into_service(self) -> HttpService {
-        let services = self.builtin.beside(&self.services, &self.edge, &Shutdown::default());
-        let (dispatch, service) = layered(&services, self.layers);
+        let services = self.builtin.beside(&self.services, &self.place, &self.edge, &Shutdown::default());
+        let (dispatch, service) = layered(&services, &self.place, self.layers);
         self.edge.build(dispatch, service, self.limits.max_message, self.gzip).into_service()
     }
 }
 
 /// The services, and the user's layers around the server stack around them.
-fn layered(services: &[Arc<dyn Serve>], layers: Vec<Wrap>) -> (Dispatch, Channel) {
-    let dispatch = Dispatch::new(services.iter().map(|service| &**service));
+fn layered(services: &[Arc<dyn Serve>], place: &Place, layers: Vec<Wrap>) -> (Dispatch, Channel) {
+    let dispatch = Dispatch::at(place, services.iter().map(|service| &**service));
     let stack = Channel::of_stack(stack(dispatch.clone()));
     let service = layers.into_iter().fold(stack, |inner, layer| layer(inner));
     (dispatch, service)

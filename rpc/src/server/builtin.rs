@@ -1,6 +1,6 @@
 //! What every server brings along: health, reflection, and the text of what it serves.
 
-use super::{Health, Running, Serve, Server, Shutdown, health, reflection::Reflection};
+use super::{Health, Place, Running, Serve, Server, Shutdown, health, reflection::Reflection};
 use crate::{
     call::{Kind, MethodDef, Reason, ServiceDef, Status},
     edge::Setup,
@@ -24,7 +24,14 @@ impl Default for Builtin {
 
 impl Builtin {
     /// `services` and what the server brings along. A service that the program serves or mounts itself is left to it.
-    pub(super) fn beside(&self, services: &[Arc<dyn Serve>], edge: &Setup, shutdown: &Shutdown) -> Vec<Arc<dyn Serve>> {
+    pub(super) fn beside(
+        &self,
+        services: &[Arc<dyn Serve>],
+        place: &Place,
+        edge: &Setup,
+        shutdown: &Shutdown,
+    ) -> Vec<Arc<dyn Serve>> {
+        services.iter().for_each(|service| self.health.declare(&place.key(service.definition())));
         let mut all = services.to_vec();
         let served = |name: &str| {
             edge.mounts_service(name) || services.iter().any(|service| service.definition().full_name == name)

@@ -12,6 +12,7 @@ use crate::{
     call::{BoxFuture, Cx, Invocation, Method, Reason, Reply, ServiceDef, Status},
     layer::Named,
 };
+use mainstay_registry::ServiceKey;
 use std::{
     collections::{BTreeSet, HashMap},
     fmt,
@@ -31,9 +32,27 @@ struct Table {
     services: Vec<&'static ServiceDef>,
 }
 
+/// The version and the group under which services are served, where that is not for their traits to say.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Place {
+    pub(crate) version: Option<Arc<str>>,
+    pub(crate) group: Option<Arc<str>>,
+}
+
+impl Place {
+    /// Where a service is found: its trait says what nothing else does.
+    pub(crate) fn key(&self, definition: &ServiceDef) -> ServiceKey {
+        let pick = |set: &Option<Arc<str>>, said: Option<&str>| set.as_deref().or(said).unwrap_or_default().to_owned();
+        ServiceKey::new(definition.full_name)
+            .with_group(pick(&self.group, definition.group))
+            .with_version(pick(&self.version, definition.version))
+    }
+}
+
 /// One method that is served.
 pub(crate) struct Route {
     pub(crate) definition: &'static ServiceDef,
+    key: ServiceKey,
     pub(crate) method: Method,
     handler: Arc<dyn Handler>,
     /// Whether its handlers are short enough to run in the connection's task.
@@ -43,9 +62,14 @@ pub(crate) struct Route {
 impl Dispatch {
     /// The table of some services.
     pub(crate) fn new<'a>(services: impl IntoIterator<Item = &'a dyn Serve>) -> Self {
+        Self::at(&Place::default(), services)
+    }
+
+    /// The table of some services, which are served at `place`.
+    pub(crate) fn at<'a>(place: &Place, services: impl IntoIterator<Item = &'a dyn Serve>) -> Self {
         let mut table = Table::default();
         for serve in services {
-            table.add(Routes::of(serve));
+            table.add(Routes::of(serve), place);
         }
         Self(Arc::new(table))
     }
@@ -68,14 +92,14 @@ impl Dispatch {
         // An empty value says nothing: peers send one for what they were not told.
         let (version, group) = (version.filter(|v| !v.is_empty()), group.filter(|g| !g.is_empty()));
         let Some(entries) = self.0.paths.get(path) else { return Err(self.unknown(path)) };
-        let exact = entries.iter().find(|e| e.definition.version == version && e.definition.group == group);
+        let exact = entries.iter().find(|e| e.version() == version && e.group() == group);
         let fallback = || {
             let any_version = version.is_none();
             let any_group = group.is_none();
-            entries.iter().find(|e| any_version && (any_group || e.definition.group == group))
+            entries.iter().find(|e| any_version && (any_group || e.group() == group))
         };
         // Health and reflection are the server's, not one version's: who asks under those of a service gets them too.
-        let of_the_server = || entries.first().filter(|e| e.definition.package.starts_with("grpc."));
+        let of_the_server = || entries.first().filter(|e| is_of_the_server(e.definition));
         exact.or_else(fallback).or_else(of_the_server).ok_or_else(|| not_in(version, group, entries))
     }
 
@@ -89,22 +113,42 @@ impl Dispatch {
     }
 }
 
+/// Health and reflection.
+fn is_of_the_server(definition: &ServiceDef) -> bool {
+    definition.package.starts_with("grpc.")
+}
+
 fn not_in(version: Option<&str>, group: Option<&str>, entries: &[Arc<Route>]) -> Status {
     let name = |v: Option<&str>, g: Option<&str>| format!("version {}, group {}", v.unwrap_or("-"), g.unwrap_or("-"));
-    let here: BTreeSet<_> = entries.iter().map(|e| name(e.definition.version, e.definition.group)).collect();
+    let here: BTreeSet<_> = entries.iter().map(|e| name(e.version(), e.group())).collect();
     let here = here.into_iter().collect::<Vec<_>>().join("; ");
     let service = entries.first().map_or("", |e| e.definition.full_name);
     let message = format!("{service} is not served in {}; here it is in {here}", name(version, group));
     Status::because(Reason::UnknownVersion, Code::Unimplemented, message)
 }
 
+impl Route {
+    fn version(&self) -> Option<&str> {
+        self.key.version.as_deref()
+    }
+
+    fn group(&self) -> Option<&str> {
+        self.key.group.as_deref()
+    }
+}
+
 impl Table {
-    fn add(&mut self, routes: Routes) {
+    fn add(&mut self, routes: Routes, place: &Place) {
         let definition = routes.definition;
+        let key = match is_of_the_server(definition) {
+            true => Place::default().key(definition),
+            false => place.key(definition),
+        };
         self.services.push(definition);
         for (index, handler) in routes.handlers {
             let method = &routes.methods[index];
-            let route = Arc::new(Route { definition, method: method.clone(), handler, inline: Inline::default() });
+            let (key, method) = (key.clone(), method.clone());
+            let route = Arc::new(Route { definition, key, method, handler, inline: Inline::default() });
             for name in std::iter::once(&definition.methods[index].name).chain(definition.methods[index].aliases) {
                 self.paths.entry(format!("/{}/{name}", definition.full_name)).or_default().push(route.clone());
             }

@@ -17,7 +17,7 @@ mod tally;
 
 #[cfg(feature = "server")]
 pub use builder::{Drained, Running, Server};
-pub(crate) use dispatch::{Dispatch, Route};
+pub(crate) use dispatch::{Dispatch, Place, Route};
 #[cfg(feature = "server")]
 pub use health::Health;
 pub(crate) use routes::takes_one;

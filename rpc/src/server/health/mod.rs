@@ -11,6 +11,7 @@ mod tests;
 
 use super::{Phase, Routes, Serve, Shutdown, builtin::method};
 use crate::call::{Kind, Reason, ServiceDef, Status, Streaming};
+use mainstay_registry::ServiceKey;
 use std::{collections::HashMap, fmt, sync::Arc};
 use table::Table;
 use tokio::sync::watch;
@@ -51,8 +52,8 @@ impl Health {
         self.0.send_modify(Table::stop);
     }
 
-    pub(super) fn declare(&self, definition: &ServiceDef) {
-        self.0.send_modify(|table| table.declare(definition));
+    pub(super) fn declare(&self, key: &ServiceKey) {
+        self.0.send_modify(|table| table.declare(key));
     }
 
     fn check(&self, name: &str) -> Result<HealthCheckResponse, Status> {

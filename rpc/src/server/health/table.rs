@@ -3,7 +3,6 @@
 //! One interface may be served in several versions and groups. Each has a name of its own, `[group/]interface[:version]`
 //! as Dubbo's consumers ask for it, and the bare interface stands for all of them: it is up while one of them is.
 
-use crate::call::ServiceDef;
 use mainstay_registry::ServiceKey;
 use std::collections::{BTreeMap, BTreeSet};
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -27,12 +26,8 @@ impl Default for Table {
 
 impl Table {
     /// A service is served. It is up, unless its interface was said to be down before.
-    pub(super) fn declare(&mut self, definition: &ServiceDef) {
-        let interface = definition.full_name;
-        let key = ServiceKey::new(interface)
-            .with_group(definition.group.unwrap_or_default())
-            .with_version(definition.version.unwrap_or_default())
-            .to_string();
+    pub(super) fn declare(&mut self, key: &ServiceKey) {
+        let (interface, key) = (key.interface.as_str(), key.to_string());
         let up = self.keys.get(interface).copied().unwrap_or(true);
         self.keys.entry(key.clone()).or_insert(up);
         self.interfaces.entry(interface.to_owned()).or_default().insert(key);
@@ -83,14 +78,14 @@ mod tests {
     use super::*;
     use ServingStatus::{NotServing, Serving};
 
-    fn definition(version: Option<&'static str>, group: Option<&'static str>) -> ServiceDef {
-        ServiceDef { package: "a", name: "B", full_name: "a.B", version, group, docs: "", methods: &[] }
+    fn key(version: &str, group: &str) -> ServiceKey {
+        ServiceKey::new("a.B").with_version(version).with_group(group)
     }
 
     fn table() -> Table {
         let mut table = Table::default();
-        table.declare(&definition(Some("1.0.0"), None));
-        table.declare(&definition(Some("2.0.0"), Some("g")));
+        table.declare(&key("1.0.0", ""));
+        table.declare(&key("2.0.0", "g"));
         table
     }
 
@@ -119,9 +114,9 @@ mod tests {
         let mut table = Table::default();
         table.set("a.B", false);
         table.set("queue", true);
-        table.declare(&definition(Some("1.0.0"), None));
+        table.declare(&key("1.0.0", ""));
         assert_eq!(table.status("a.B"), Some(NotServing));
-        table.declare(&definition(None, None));
+        table.declare(&key("", ""));
         assert_eq!(table.status("a.B"), Some(NotServing));
         assert_eq!(table.status("queue"), Some(Serving));
         table.set("a.B", true);
