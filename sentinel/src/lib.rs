@@ -6,6 +6,7 @@
 //! | [`conf`] | `sentinel.conf`: read with all its problems at once, written as redis-sentinel does |
 //! | [`resp`] | the Redis protocol, versions 2 and 3, without IO |
 //! | [`backend`] | the data servers: a port, and Redis behind it; links to other sentinels |
+//! | [`runtime`] | the one loop: events in, actions carried out in order; scripts and `sentinel.conf` behind it |
 //! | [`view`] | what the port shows: one immutable picture, built by the runtime |
 //! | [`store`] | what a restart must find, on disk |
 //! | [`request`] | what the port asks of the runtime's loop |
@@ -26,5 +27,6 @@ pub mod conf;
 pub mod core;
 pub mod request;
 pub mod resp;
+pub mod runtime;
 pub mod store;
 pub mod view;

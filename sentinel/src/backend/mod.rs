@@ -76,8 +76,9 @@ pub trait Backend: fmt::Debug + Send {
     /// Ends such a pause; told as [`Event::Done`].
     fn resume_writes(&self, ticket: Ticket);
 
-    /// Shows other sentinels a hello through it.
-    fn publish(&self, hello: &HelloBody);
+    /// Shows other sentinels a hello through it. `own` is this sentinel's address for others; an empty host means the
+    /// local address of the connection.
+    fn publish(&self, own: &Address, hello: &HelloBody);
 
     /// Ends a script that blocks it.
     fn kill_script(&self);

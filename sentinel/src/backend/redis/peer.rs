@@ -16,15 +16,14 @@ use crate::resp::Value;
 pub struct Peer {
     id: RunId,
     me: RunId,
-    announce: Address,
     link: Link,
 }
 
 impl Peer {
-    /// Makes the link and keeps it. `announce` as in [`Server::connect`](super::Server::connect).
-    pub fn connect(link: LinkId, id: RunId, access: Access, announce: Address, sink: Sink) -> Peer {
+    /// Makes the link and keeps it.
+    pub fn connect(link: LinkId, id: RunId, access: Access, sink: Sink) -> Peer {
         let me = access.me;
-        Peer { id, me, announce, link: Link::keep(link, Target::Peer(id), access, sink) }
+        Peer { id, me, link: Link::keep(link, Target::Peer(id), access, sink) }
     }
 
     /// Asks whether it is there; told as [`Event::Pong`].
@@ -52,10 +51,10 @@ impl Peer {
         });
     }
 
-    /// Sends a hello directly.
-    pub fn publish(&self, body: &HelloBody) {
+    /// Sends a hello directly. `own` as in [`Backend::publish`](crate::backend::Backend::publish).
+    pub fn publish(&self, own: &Address, body: &HelloBody) {
         let orders = self.link.orders();
-        let Some(own) = server::own_address(&self.announce, orders) else { return };
+        let Some(own) = server::own_address(own, orders) else { return };
         orders.send(&[words(&["PUBLISH", hello::CHANNEL, &hello::format(self.me, &own, body)])], |_| None);
     }
 

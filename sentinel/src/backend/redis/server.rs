@@ -18,8 +18,8 @@ use crate::core::event::{Done, Event, Failure};
 use crate::core::ids::{Address, Millis, ServerRef, Target, Ticket};
 use crate::resp::Value;
 
-/// The longest wait for the outcome of a task. A file is rewritten and synced in it.
-const TASK: Duration = Duration::from_secs(5);
+/// The longest wait for the outcome of a task; after it the outcome counts as unknown, and the core asks again.
+const TASK: Duration = Duration::from_secs(1);
 
 /// The link to one server.
 #[derive(Debug)]
@@ -27,20 +27,17 @@ pub struct Server {
     server: ServerRef,
     id: LinkId,
     access: Access,
-    /// This sentinel's address as told to others: host empty or port 0 where nothing is announced.
-    announce: Address,
     link: Link,
     sink: Sink,
     _subscription: Subscription,
 }
 
 impl Server {
-    /// Makes the link and keeps it. `announce` is this sentinel's address for others; an empty host means the local
-    /// address of the connection.
-    pub fn connect(id: LinkId, server: ServerRef, access: Access, announce: Address, sink: Sink) -> Server {
+    /// Makes the link and keeps it.
+    pub fn connect(id: LinkId, server: ServerRef, access: Access, sink: Sink) -> Server {
         let link = Link::keep(id, Target::Server(server.clone()), access.clone(), sink.clone());
         let subscription = Subscription::keep(id, access.clone(), sink.clone());
-        Server { server, id, access, announce, link, sink, _subscription: subscription }
+        Server { server, id, access, link, sink, _subscription: subscription }
     }
 
     /// Runs a task beside the link and tells its outcome.
@@ -53,7 +50,7 @@ impl Server {
         });
     }
 
-    fn become_(&self, ticket: Ticket, what: Become) {
+    fn change_role(&self, ticket: Ticket, what: Become) {
         let (orders, access) = (self.link.orders().clone(), self.access.clone());
         self.run(ticket, async move { reconfigure(&orders, &access, &what, Some(TASK)).await });
     }
@@ -78,11 +75,11 @@ impl Backend for Server {
     }
 
     fn promote(&self, ticket: Ticket) {
-        self.become_(ticket, Become::Master);
+        self.change_role(ticket, Become::Master);
     }
 
     fn follow(&self, ticket: Ticket, master: &Address) {
-        self.become_(ticket, Become::ReplicaOf(master.clone()));
+        self.change_role(ticket, Become::ReplicaOf(master.clone()));
     }
 
     fn fence(&self, ticket: Ticket, fence: &Fence) {
@@ -117,9 +114,9 @@ impl Backend for Server {
         });
     }
 
-    fn publish(&self, body: &HelloBody) {
+    fn publish(&self, own: &Address, body: &HelloBody) {
         let orders = self.link.orders();
-        let Some(own) = own_address(&self.announce, orders) else { return };
+        let Some(own) = own_address(own, orders) else { return };
         let text = hello::format(self.access.me, &own, body);
         orders.send(&[self.access.names.words("PUBLISH", &[hello::CHANNEL, &text])], |_| None);
     }
@@ -138,12 +135,8 @@ impl Backend for Server {
 }
 
 /// This sentinel's address on a link: as announced, else the local one of the connection.
-pub(super) fn own_address(announce: &Address, orders: &Orders) -> Option<Address> {
-    if announce.host.is_empty() {
-        Some(Address::new(&orders.local()?.to_string(), announce.port))
-    } else {
-        Some(announce.clone())
-    }
+pub(super) fn own_address(own: &Address, orders: &Orders) -> Option<Address> {
+    if own.host.is_empty() { Some(Address::new(&orders.local()?.to_string(), own.port)) } else { Some(own.clone()) }
 }
 
 /// The transaction, and the order alone where only what accompanies it is forbidden.

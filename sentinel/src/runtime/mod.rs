@@ -1,0 +1,438 @@
+//! The one loop: whatever happens becomes an event, the core decides, and what it decides is carried out in order.
+//!
+//! Only here the core is stepped. An action ends before the next begins; `Persist` waits for the disk, everything else is
+//! handed to somebody who may be slow on their own time: links to servers and peers, scripts, the port's subscribers.
+//! What becomes of it comes back as an event.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `clock` | the monotonic clock, in the core's milliseconds |
+//! | `links` | the links to servers and peers, and what is sent on them |
+//! | `picture` | the core's state as the port shows it; pure |
+//! | `queue` | which script runs when; pure |
+//! | `scripts` | scripts as processes |
+//! | `conf_file` | `sentinel.conf`, rewritten behind the loop |
+
+mod clock;
+mod conf_file;
+mod links;
+mod picture;
+mod queue;
+mod scripts;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+pub use clock::Clock;
+pub use conf_file::rewrite;
+
+use crate::backend::Told;
+use crate::core::action::{Action, Refusal, Script, Task};
+use crate::core::config::Secret;
+use crate::core::durable::Durable;
+use crate::core::event::{self, Answer, Event, Failure};
+use crate::core::ids::{Millis, ReplyTo, Target, Ticket};
+use crate::core::notice::{Notice, What};
+use crate::core::state::Sentinel;
+use crate::request::{Published, Request, Requests};
+use crate::store::Store;
+use crate::view::{SimulatedFailures, View, Views};
+use conf_file::ConfFile;
+use links::Links;
+use picture::Infos;
+use scripts::Scripts;
+
+/// What links may have told before they wait for the loop.
+const INBOX: usize = 4_096;
+/// What connections may have asked before they wait for the loop.
+const REQUESTS: usize = 1_024;
+/// What a subscriber may be behind before it misses something.
+const SUBSCRIBERS: usize = 4_096;
+/// How old the picture may get for what no notice tells of, in milliseconds.
+const PICTURE_AGE: u64 = 100;
+
+/// What a sentinel begins with.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Setup {
+    /// What it knows and has promised.
+    pub durable: Durable,
+    /// Where that is kept.
+    pub store: Store,
+    /// `sentinel.conf`, if it is to be rewritten.
+    pub conf: Option<PathBuf>,
+    /// The port it listens at, told to others.
+    pub port: u16,
+    /// Its own password: also tried at peers that have none of their own set.
+    pub requirepass: Option<Secret>,
+    /// All the randomness it gets.
+    pub seed: u64,
+}
+
+impl Setup {
+    /// A set-up without a configuration file.
+    pub fn new(durable: Durable, store: Store, port: u16, seed: u64) -> Setup {
+        Setup { durable, store, conf: None, port, requirepass: None, seed }
+    }
+}
+
+/// How a sentinel ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It was told to.
+    Told,
+    /// `SENTINEL SIMULATE-FAILURE` wants it to look like a crash.
+    Simulated,
+}
+
+/// What the port needs of the loop.
+#[derive(Debug, Clone)]
+pub struct Handles {
+    /// The picture.
+    pub views: Views,
+    /// Where requests go.
+    pub requests: Requests,
+    /// Where notices come from: subscribe to it.
+    pub published: broadcast::Sender<Published>,
+    /// The clock of the picture.
+    pub clock: Clock,
+}
+
+/// The loop.
+#[derive(Debug)]
+pub struct Runtime {
+    core: Sentinel,
+    clock: Clock,
+    store: Arc<Store>,
+    conf: ConfFile,
+    links: Links,
+    infos: Infos,
+    inbox: mpsc::Receiver<Told>,
+    requests: mpsc::Receiver<Request>,
+    views: Views,
+    view: View,
+    shown: Millis,
+    published: broadcast::Sender<Published>,
+    scripts: Scripts,
+    asked: BTreeMap<ReplyTo, oneshot::Sender<Answer>>,
+    operators: BTreeMap<ReplyTo, Operator>,
+    replies: u64,
+    wake: Millis,
+    next: VecDeque<Event>,
+    end: Option<End>,
+}
+
+/// An operator who waits.
+#[derive(Debug)]
+struct Operator {
+    reply: oneshot::Sender<Result<(), Refusal>>,
+    /// The answer waits for `sentinel.conf`.
+    on_disk: bool,
+}
+
+impl Runtime {
+    /// Sets the loop up; [`run`](Self::run) runs it. Needs a tokio runtime.
+    pub fn new(setup: Setup) -> (Runtime, Handles) {
+        let clock = Clock::new();
+        let (sink, inbox) = mpsc::channel(INBOX);
+        let (sender, requests) = mpsc::channel(REQUESTS);
+        let (published, _) = broadcast::channel(SUBSCRIBERS);
+        let links = Links::new(sink, setup.durable.me, setup.port, setup.requirepass);
+        let view = View::new(setup.durable.me);
+        let views = view.clone().shared();
+        let core = Sentinel::new(setup.durable, setup.seed, clock.now());
+        let mut runtime = Runtime {
+            core,
+            clock: clock.clone(),
+            store: Arc::new(setup.store),
+            conf: ConfFile::keep(setup.conf),
+            links,
+            infos: Infos::new(),
+            inbox,
+            requests,
+            views: views.clone(),
+            view,
+            shown: Millis::default(),
+            published: published.clone(),
+            scripts: Scripts::default(),
+            asked: BTreeMap::new(),
+            operators: BTreeMap::new(),
+            replies: 0,
+            wake: Millis::default(),
+            next: VecDeque::new(),
+            end: None,
+        };
+        runtime.show();
+        (runtime, Handles { views, requests: sender, published, clock })
+    }
+
+    /// Runs until `stop` is ready or the port asks for the end; `sentinel.conf` is up to date then.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) -> End {
+        tokio::pin!(stop);
+        self.feed(Event::Timer).await;
+        loop {
+            if let Some(end) = self.end {
+                if end == End::Told {
+                    self.conf.finish().await;
+                }
+                return end;
+            }
+            let wake = self.wake.min(self.scripts.wake(&self.view.tuning)).min(self.shown.after(PICTURE_AGE));
+            tokio::select! {
+                Some(told) = self.inbox.recv() => self.told(told).await,
+                Some(request) = self.requests.recv() => self.requested(request).await,
+                ended = self.scripts.end() => {
+                    let trouble = self.scripts.ended(ended, self.clock.now(), &self.view.tuning);
+                    self.publish_troubles(trouble);
+                }
+                () = self.clock.until(wake) => self.timer().await,
+                () = &mut stop => self.end = Some(End::Told),
+            }
+        }
+    }
+
+    async fn timer(&mut self) {
+        let now = self.clock.now();
+        let troubles = self.scripts.tend(now, &self.view.tuning);
+        self.publish_troubles(troubles);
+        if self.wake <= now {
+            self.feed(Event::Timer).await;
+        }
+        if now.since(self.shown) >= PICTURE_AGE {
+            self.show();
+        }
+    }
+
+    async fn told(&mut self, told: Told) {
+        // An outcome counts whatever became of the link; anything else of a link that was given up does not.
+        if !matches!(told.event, Event::Done(..)) && !self.links.stands(told.link) {
+            return;
+        }
+        match &told.event {
+            Event::LinkUp(Target::Peer(id)) => self.links.identify(id),
+            Event::Report { from, .. } => {
+                if let Some(text) = told.text {
+                    self.infos.insert(from.clone(), (self.clock.now(), text));
+                }
+            }
+            _ => {}
+        }
+        self.feed(told.event).await;
+    }
+
+    async fn requested(&mut self, request: Request) {
+        match request {
+            Request::Operator(request, reply) => {
+                use event::Request::{Flush, Monitor, Remove, Reset, Set, SetGlobals};
+                let on_disk =
+                    matches!(request, Flush | Monitor { .. } | Remove(_) | Reset(_) | Set(..) | SetGlobals(_));
+                let to = self.reply_to();
+                self.operators.insert(to, Operator { reply, on_disk });
+                self.feed(Event::Request(to, request)).await;
+            }
+            Request::Asked(question, reply) => {
+                let to = self.reply_to();
+                self.asked.insert(to, reply);
+                self.feed(Event::Asked { reply_to: to, question }).await;
+                // A question that the core leaves without an answer is one to nobody.
+                self.asked.remove(&to);
+            }
+            Request::Hello(hello) => self.feed(Event::Hello(hello)).await,
+            Request::Tune(tuning, reply) => self.set_up(|view| view.tuning = tuning, reply),
+            Request::Simulate(simulated, reply) => self.set_up(|view| view.simulated = simulated, reply),
+            Request::Shutdown => self.end = Some(End::Told),
+        }
+    }
+
+    fn set_up(&mut self, change: impl FnOnce(&mut View), reply: oneshot::Sender<()>) {
+        change(&mut self.view);
+        self.show();
+        // Who asked may have gone.
+        let _ = reply.send(());
+    }
+
+    fn reply_to(&mut self) -> ReplyTo {
+        self.replies += 1;
+        ReplyTo(self.replies)
+    }
+
+    /// Steps the core with an event, and with what follows from it at once.
+    async fn feed(&mut self, event: Event) {
+        self.next.push_back(event);
+        while let Some(event) = self.next.pop_front() {
+            let actions = self.core.step(event, self.clock.now());
+            self.carry_out(actions).await;
+            if self.end.is_some() {
+                return;
+            }
+        }
+    }
+
+    /// Carries a list out, in order.
+    async fn carry_out(&mut self, actions: Vec<Action>) {
+        let mut actions = actions.into_iter();
+        while let Some(action) = actions.next() {
+            match action {
+                Action::Persist(durable) => {
+                    if !self.persist(*durable).await {
+                        self.next.push_front(Event::PersistFailed);
+                        actions.for_each(|dropped| self.drop_action(dropped));
+                        return;
+                    }
+                }
+                action => self.act(action),
+            }
+            if self.end.is_some() {
+                return;
+            }
+        }
+    }
+
+    /// Waits for the disk; whether it took the state.
+    async fn persist(&mut self, durable: Durable) -> bool {
+        let (store, durable) = (self.store.clone(), Arc::new(durable));
+        let saved = durable.clone();
+        let result = tokio::task::spawn_blocking(move || store.save(&saved)).await;
+        match result {
+            Ok(Ok(())) => {
+                self.conf.changed(durable);
+                true
+            }
+            Ok(Err(e)) => {
+                tracing::error!(error = %e, "the state is not saved");
+                false
+            }
+            Err(e) => {
+                tracing::error!(error = %e, "saving the state broke off");
+                false
+            }
+        }
+    }
+
+    /// What becomes of an action that rests on a state that was not saved.
+    fn drop_action(&mut self, action: Action) {
+        match action {
+            Action::Do(ticket, _) => self.next.push_back(Event::Done(ticket, Err(Failure::NotSent))),
+            Action::Reply(to, _) => self.reply(to, Err(Refusal::NotSaved)),
+            _ => {}
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Persist(_) => {}
+            Action::Connect(target, address) => self.links.connect(&self.core, target, address),
+            Action::Disconnect(target) => {
+                self.links.disconnect(&target);
+                if let Target::Server(server) = &target {
+                    self.infos.remove(server);
+                }
+            }
+            Action::Reconnect(target) => self.links.reconnect(&self.core, &target),
+            Action::Ping(target) => self.links.ping(&target),
+            Action::Inspect { server, asked } => self.links.inspect(&server, asked),
+            Action::Ask { peer, master, question } => self.links.ask(&peer, master, &question),
+            Action::Answer(to, answer) => {
+                if let Some(reply) = self.asked.remove(&to) {
+                    // The peer may have gone.
+                    let _ = reply.send(answer);
+                }
+            }
+            Action::PublishHello(target, hello) => self.links.publish(&self.core, &target, &hello),
+            Action::KillScript(server) => self.links.kill_script(&server),
+            Action::Do(ticket, task) => self.start(ticket, task),
+            Action::Announce(notice) => self.announce(&notice),
+            Action::RunScript(script) => self.run_script(script),
+            Action::Reply(to, result) => self.reply(to, result),
+            Action::WakeAt(at) => self.wake = at,
+        }
+    }
+
+    fn start(&mut self, ticket: Ticket, task: Task) {
+        if let Task::Fence { master, script, old, new } = task {
+            let words = [old.host.to_string(), old.port.to_string(), new.host.to_string(), new.port.to_string()];
+            let args = [&[master.to_string()], words.as_slice()].concat();
+            let longest = Duration::from_millis(self.view.tuning.script_max_runtime);
+            self.links.run(ticket, scripts::fence(Script { path: script, args }, longest));
+        } else if !self.links.start(ticket, &task) {
+            self.next.push_back(Event::Done(ticket, Err(Failure::NotSent)));
+        }
+    }
+
+    fn run_script(&mut self, script: Script) {
+        let now = self.clock.now();
+        self.scripts.push(script, now);
+        let troubles = self.scripts.tend(now, &self.view.tuning);
+        self.publish_troubles(troubles);
+    }
+
+    fn announce(&mut self, notice: &Notice) {
+        let (channel, payload) = (notice.channel(), notice.payload());
+        if notice.what.is_warning() {
+            tracing::warn!("{channel} {payload}");
+        } else {
+            tracing::info!("{channel} {payload}");
+        }
+        match &notice.subject {
+            // Who hears of it and looks must see it.
+            Some(subject) => self.show_master(&subject.master),
+            None => self.show(),
+        }
+        self.publish(channel, payload);
+        let SimulatedFailures { after_election, after_promotion } = self.view.simulated;
+        let crash = match notice.what {
+            What::ElectedLeader => after_election,
+            What::PromotedReplica => after_promotion,
+            _ => false,
+        };
+        if crash {
+            tracing::warn!("a failure is simulated: the process ends");
+            self.end = Some(End::Simulated);
+        }
+    }
+
+    fn publish_troubles(&mut self, troubles: impl IntoIterator<Item = scripts::Trouble>) {
+        for (channel, payload) in troubles {
+            tracing::warn!("{channel} {payload}");
+            self.publish(channel, payload);
+        }
+    }
+
+    fn publish(&self, channel: &'static str, payload: String) {
+        // Nobody may have subscribed.
+        let _ = self.published.send(Published { channel, payload: payload.into() });
+    }
+
+    fn reply(&mut self, to: ReplyTo, result: Result<(), Refusal>) {
+        let Some(Operator { reply, on_disk }) = self.operators.remove(&to) else { return };
+        self.show();
+        if on_disk && result.is_ok() {
+            self.conf.flush(Arc::new(self.core.durable()), reply);
+        } else {
+            // Who asked may have gone.
+            let _ = reply.send(result);
+        }
+    }
+
+    /// Makes the whole picture anew.
+    fn show(&mut self) {
+        self.shown = self.clock.now();
+        self.view.scripts = self.scripts.view();
+        picture::draw(&mut self.view, &self.core, &self.links, &self.infos);
+        self.views.store(Arc::new(self.view.clone()));
+    }
+
+    /// Makes the picture of one master anew.
+    fn show_master(&mut self, name: &crate::core::ids::MasterName) {
+        picture::draw_master(&mut self.view, &self.core, name, &self.links, &self.infos);
+        self.views.store(Arc::new(self.view.clone()));
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

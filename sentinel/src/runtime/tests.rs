@@ -1,0 +1,95 @@
+//! The loop by itself: what operators and peers ask, and a disk that refuses.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::*;
+use crate::core::config::Settings;
+use crate::core::event::Question;
+use crate::core::ids::{Address, Epoch, MasterName, RunId};
+use crate::view::Tuning;
+
+const ME: RunId = RunId::from_number(7);
+
+/// A directory that is gone afterwards.
+struct Dir(PathBuf);
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn start() -> (Dir, Handles, tokio::task::JoinHandle<End>) {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let n = COUNT.fetch_add(1, Ordering::Relaxed);
+    let dir = Dir(std::env::temp_dir().join(format!("mainstay-runtime-{}-{n}", std::process::id())));
+    let store = Store::open(&dir.0).unwrap();
+    let (runtime, handles) = Runtime::new(Setup::new(Durable::new(ME), store, 26379, 1));
+    let running = tokio::spawn(runtime.run(std::future::pending()));
+    (dir, handles, running)
+}
+
+async fn operate(handles: &Handles, request: event::Request) -> Result<(), Refusal> {
+    let (reply, answer) = oneshot::channel();
+    handles.requests.send(Request::Operator(request, reply)).await.unwrap();
+    answer.await.unwrap()
+}
+
+fn monitor() -> event::Request {
+    // A port at which nobody listens: the loop is tested here, not the link.
+    event::Request::Monitor { master: "m".into(), address: Address::new("127.0.0.1", 1), settings: Settings::new(1) }
+}
+
+#[tokio::test]
+async fn an_operator_is_answered_when_it_shows_and_is_on_disk() {
+    let (dir, handles, running) = start();
+    let mut notices = handles.published.subscribe();
+    assert_eq!(operate(&handles, monitor()).await, Ok(()));
+    assert!(handles.views.load().masters.contains_key(&MasterName::from("m")));
+    let text = std::fs::read_to_string(dir.0.join("state")).unwrap();
+    assert!(text.contains("\nmaster m 127.0.0.1 1 0\n"), "{text}");
+    assert_eq!(notices.recv().await.unwrap().channel, "+monitor");
+    assert_eq!(operate(&handles, monitor()).await, Err(Refusal::DuplicateName));
+    handles.requests.send(Request::Shutdown).await.unwrap();
+    assert_eq!(running.await.unwrap(), End::Told);
+}
+
+#[tokio::test]
+async fn a_disk_that_refuses_is_an_answer() {
+    let (dir, handles, _running) = start();
+    std::fs::remove_dir_all(&dir.0).unwrap();
+    assert_eq!(operate(&handles, monitor()).await, Err(Refusal::NotSaved));
+    std::fs::create_dir_all(&dir.0).unwrap();
+    assert_eq!(operate(&handles, event::Request::Flush).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_vote_is_on_disk_when_it_is_spoken() {
+    let (dir, handles, _running) = start();
+    operate(&handles, monitor()).await.unwrap();
+    let candidate = RunId::from_number(9);
+    let question =
+        Question { address: Address::new("127.0.0.1", 1), epoch: Epoch(3), candidate: Some(candidate), planned: true };
+    let (reply, answer) = oneshot::channel();
+    handles.requests.send(Request::Asked(question, reply)).await.unwrap();
+    let answer = answer.await.unwrap();
+    assert_eq!((answer.leader, answer.leader_epoch), (Some(candidate), Epoch(3)));
+    let text = std::fs::read_to_string(dir.0.join("state")).unwrap();
+    assert!(text.contains(&format!("\nvote 3 {candidate}\n")), "{text}");
+}
+
+#[tokio::test]
+async fn tuning_and_simulated_failures_show() {
+    let (_dir, handles, _running) = start();
+    let (reply, answer) = oneshot::channel();
+    let tuning = Tuning { script_max_runtime: 5, ..Tuning::default() };
+    handles.requests.send(Request::Tune(tuning.clone(), reply)).await.unwrap();
+    answer.await.unwrap();
+    assert_eq!(handles.views.load().tuning, tuning);
+    let (reply, answer) = oneshot::channel();
+    let simulated = SimulatedFailures { after_election: true, after_promotion: false };
+    handles.requests.send(Request::Simulate(simulated, reply)).await.unwrap();
+    answer.await.unwrap();
+    assert_eq!(handles.views.load().simulated, simulated);
+}
