@@ -177,19 +177,12 @@ mod lock {
                 version: None,
                 group: None,
                 docs: "",
-                methods: &[MethodDef {
-                    name: "Put",
-                    aliases: &[],
-                    kind: Kind::Unary,
-                    idempotent: false,
-                    timeout: None,
-                    retries: None,
-                    spawn: false,
-                    get: None,
-                    docs: "",
-                    input: <$ty as Describe>::describe,
-                    output: <$ty as Describe>::describe,
-                }],
+                methods: &[MethodDef::new(
+                    "Put",
+                    Kind::Unary,
+                    <$ty as Describe>::describe,
+                    <$ty as Describe>::describe,
+                )],
             };
             &SERVICE
         }};

@@ -79,17 +79,9 @@ struct Existing {
 macro_rules! method {
     ($name:literal, $kind:ident, $idempotent:literal, $input:ty, $output:ty) => {
         MethodDef {
-            name: $name,
-            aliases: &[],
-            kind: Kind::$kind,
             idempotent: $idempotent,
             timeout: Some(Duration::from_millis(1)),
-            retries: None,
-            spawn: false,
-            get: None,
-            docs: "",
-            input: <$input as Describe>::describe,
-            output: <$output as Describe>::describe,
+            ..MethodDef::new($name, Kind::$kind, <$input as Describe>::describe, <$output as Describe>::describe)
         }
     };
 }

@@ -13,13 +13,11 @@ use super::{
 };
 use crate::{
     Error,
-    call::{Channel, Invocation, Reply, ServiceDef, Status},
-    edge::{Body, BoxError},
+    call::{CallService, Channel, ServiceDef},
+    edge::Mountable,
     server::{Serve, Server},
     transport::{Http2Limits, Secure, TcpAccept},
 };
-use bytes::Bytes;
-use http::{Request, Response};
 use mainstay_registry::{Discover, Hub, RegistryUrl, ServiceKey, connect};
 use std::{
     fmt::{self, Display},
@@ -32,7 +30,6 @@ use std::{
 };
 use tokio::net::UdpSocket;
 use tower_layer::Layer;
-use tower_service::Service;
 
 /// An application: serves, registers, and drains when it is told to end.
 ///
@@ -111,15 +108,7 @@ impl App {
     ///
     /// Its service must be ready whenever it is called: waiting belongs into the call.
     #[must_use]
-    pub fn layer<L>(mut self, layer: L) -> Self
-    where
-        L: Layer<Channel> + Send + 'static,
-        L::Service: Service<Invocation, Response = Reply, Error = Status, Future: Send + 'static>
-            + Clone
-            + Send
-            + Sync
-            + 'static,
-    {
+    pub fn layer(mut self, layer: impl Layer<Channel, Service: CallService> + Send + 'static) -> Self {
         self.server = self.server.layer(layer);
         self
     }
@@ -127,14 +116,7 @@ impl App {
     /// Mounts any other service of HTTP on the port, as [`Server::mount`]: a tonic service at its name, an `axum::Router`
     /// at `/`. `/livez` and `/readyz` are there already.
     #[must_use]
-    pub fn mount<S, B>(mut self, at: &str, service: S) -> Self
-    where
-        S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
-        S::Future: Send + 'static,
-        S::Error: Into<BoxError>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    pub fn mount(mut self, at: &str, service: impl Mountable) -> Self {
         self.server = self.server.mount(at, service);
         self
     }

@@ -120,8 +120,8 @@ pub(crate) fn without_secrets(url: &str) -> String {
     RegistryUrl::parse(url).map_or_else(|error| format!("({error})"), |url| url.to_string())
 }
 
-/// The one of `known` that `word` was most likely meant to be. The macros have the like of it: a proc-macro crate can share
-/// no code with this one but by a third package.
+/// The one of `known` that `word` was most likely meant to be. The macros have the like of it: a crate of macros can
+/// export nothing else.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = known.into_iter().map(|k| (distance(word, k), k)).min()?;
     (near.0 <= word.chars().count().div_ceil(3)).then_some(near.1)

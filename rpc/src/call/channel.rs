@@ -13,6 +13,20 @@ use std::{
 use tower_layer::Layer;
 use tower_service::Service;
 
+/// A service of calls: what client stacks, servers, mocks and every layer between them are.
+///
+/// There is nothing to implement: each `tower` service of this shape is one. It must be ready whenever it is called: waiting
+/// belongs into the call.
+pub trait CallService:
+    Service<Invocation, Response = Reply, Error = Status, Future: Send + 'static> + Clone + Send + Sync + 'static
+{
+}
+
+impl<S> CallService for S where
+    S: Service<Invocation, Response = Reply, Error = Status, Future: Send + 'static> + Clone + Send + Sync + 'static
+{
+}
+
 /// A cheap handle to a service of invocations: a client stack, a server in the same process, a mock.
 #[derive(Clone)]
 pub struct Channel(Arc<dyn Invoke>);
@@ -33,10 +47,7 @@ struct Stack<S> {
     endpoints: Option<Endpoints>,
 }
 
-impl<S> Invoke for Stack<S>
-where
-    S: Service<Invocation, Response = Reply, Error = Status, Future: Send + 'static> + Clone + Send + Sync,
-{
+impl<S: CallService> Invoke for Stack<S> {
     fn invoke(&self, call: Invocation) -> BoxFuture<'static, Result<Reply, Status>> {
         Box::pin(self.service.clone().call(call))
     }
@@ -52,55 +63,24 @@ where
 
 impl Channel {
     /// Puts the type of a service away. The service must be ready whenever it is called.
-    pub fn new<S>(service: S) -> Self
-    where
-        S: Service<Invocation, Response = Reply, Error = Status, Future: Send + 'static>
-            + Clone
-            + Send
-            + Sync
-            + 'static,
-    {
+    pub fn new(service: impl CallService) -> Self {
         Self(Arc::new(Stack { service, layers: Vec::new(), endpoints: None }))
     }
 
     /// As [`new`](Self::new), for a stack that can say what it is made of.
-    pub(crate) fn of_stack<S>(service: S) -> Self
-    where
-        S: Service<Invocation, Response = Reply, Error = Status, Future: Send + 'static>
-            + Named
-            + Clone
-            + Send
-            + Sync
-            + 'static,
-    {
+    pub(crate) fn of_stack(service: impl CallService + Named) -> Self {
         Self::of_client(service, None)
     }
 
     /// As [`of_stack`](Self::of_stack), for a stack that calls others.
-    pub(crate) fn of_client<S>(service: S, endpoints: Option<Endpoints>) -> Self
-    where
-        S: Service<Invocation, Response = Reply, Error = Status, Future: Send + 'static>
-            + Named
-            + Clone
-            + Send
-            + Sync
-            + 'static,
-    {
+    pub(crate) fn of_client(service: impl CallService + Named, endpoints: Option<Endpoints>) -> Self {
         let mut layers = Vec::new();
         service.names(&mut layers);
         Self(Arc::new(Stack { service, layers, endpoints }))
     }
 
     /// Puts a layer around the channel. What is known of the endpoints below stays known.
-    pub(crate) fn under<L>(self, layer: L) -> Self
-    where
-        L: Layer<Self>,
-        L::Service: Service<Invocation, Response = Reply, Error = Status, Future: Send + 'static>
-            + Clone
-            + Send
-            + Sync
-            + 'static,
-    {
+    pub(crate) fn under(self, layer: impl Layer<Self, Service: CallService>) -> Self {
         let endpoints = self.0.endpoints().cloned();
         Self(Arc::new(Stack { service: layer.layer(self), layers: Vec::new(), endpoints }))
     }

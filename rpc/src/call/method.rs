@@ -77,6 +77,30 @@ pub struct MethodDef {
     pub output: fn(&mut Types) -> MessageRef,
 }
 
+impl MethodDef {
+    /// A method of which nothing more is said: not idempotent, no other names, no time of its own.
+    pub const fn new(
+        name: &'static str,
+        kind: Kind,
+        input: fn(&mut Types) -> MessageRef,
+        output: fn(&mut Types) -> MessageRef,
+    ) -> Self {
+        Self {
+            name,
+            aliases: &[],
+            kind,
+            idempotent: false,
+            timeout: None,
+            retries: None,
+            spawn: false,
+            get: None,
+            docs: "",
+            input,
+            output,
+        }
+    }
+}
+
 impl fmt::Debug for MethodDef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MethodDef").field("name", &self.name).field("kind", &self.kind).finish_non_exhaustive()

@@ -15,7 +15,7 @@ mod reason;
 mod status;
 mod streaming;
 
-pub use channel::Channel;
+pub use channel::{CallService, Channel};
 pub use context::{Cx, Peer, detached};
 pub(crate) use error::wire;
 pub use error::{CallError, ErrorInfo, Outcome, ServiceError};

@@ -6,7 +6,7 @@
 use super::{Client, stack};
 use crate::{
     Error,
-    call::{Channel, ServiceDef},
+    call::{CallService, Channel, ServiceDef},
     cluster::{Cluster, Settings},
     layer::RetryOptions,
     transport::{Connect, Http2Limits, Tcp},
@@ -173,19 +173,7 @@ impl<C: From<Client>> ConnectBuilder<C> {
 
     /// Puts a layer of one's own on top of the stack; the one that is added last sees a call first.
     #[must_use]
-    pub fn layer<L>(mut self, layer: L) -> Self
-    where
-        L: Layer<Channel> + 'static,
-        L::Service: tower_service::Service<
-                crate::call::Invocation,
-                Response = crate::call::Reply,
-                Error = crate::call::Status,
-                Future: Send + 'static,
-            > + Clone
-            + Send
-            + Sync
-            + 'static,
-    {
+    pub fn layer(mut self, layer: impl Layer<Channel, Service: CallService> + 'static) -> Self {
         self.layers.push(Box::new(move |channel| channel.under(layer)));
         self
     }

@@ -46,5 +46,5 @@ mod web_text;
 
 pub use body::{Body, BoxError};
 pub use cors::Cors;
-pub use service::HttpService;
+pub use service::{HttpService, Mountable};
 pub(crate) use setup::{Entry, Setup};

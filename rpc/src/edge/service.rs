@@ -14,6 +14,32 @@ use std::{
 use tonic::Code;
 use tower_service::Service;
 
+/// What answers requests of HTTP: an `axum::Router`, a service of tonic, a layer of tower-http around one of them.
+///
+/// There is nothing to implement: each `tower` service of this shape is one.
+pub trait Mountable:
+    Service<Request<Body>, Response = Response<Self::Body>, Error: Into<BoxError>, Future: Send + 'static>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+    /// The body of its answers.
+    type Body: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
+}
+
+impl<S, B> Mountable for S
+where
+    S: Service<Request<Body>, Response = Response<B>, Error: Into<BoxError>, Future: Send + 'static>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Body = B;
+}
+
 /// A cheap handle to a service of HTTP requests.
 ///
 /// [`Server::into_service`](crate::server::Server::into_service) makes one of a whole server, for use inside axum, hyper
@@ -29,14 +55,7 @@ pub(crate) trait Answer: Send + Sync + 'static {
 
 impl HttpService {
     /// Puts the type of a service away. Its failures become INTERNAL; what they say goes into the log, not to the caller.
-    pub fn new<S, B>(service: S) -> Self
-    where
-        S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
-        S::Future: Send + 'static,
-        S::Error: Into<BoxError>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    pub fn new(service: impl Mountable) -> Self {
         Self::of(Tower(service))
     }
 
@@ -76,14 +95,7 @@ impl fmt::Debug for HttpService {
 
 struct Tower<S>(S);
 
-impl<S, B> Answer for Tower<S>
-where
-    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
-    S::Future: Send + 'static,
-    S::Error: Into<BoxError>,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
+impl<S: Mountable> Answer for Tower<S> {
     fn answer(&self, request: Request<Body>) -> BoxFuture<'static, Response<Body>> {
         let mut service = self.0.clone();
         Box::pin(async move {

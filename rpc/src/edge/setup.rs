@@ -1,7 +1,7 @@
 //! How a server's edge is put together, and the door that a connection knocks at.
 
 use super::{
-    Body, BoxError, Cors, HttpService, errors,
+    Body, Cors, HttpService, Mountable, errors,
     ours::{Mounts, Ours},
 };
 use crate::{
@@ -9,12 +9,10 @@ use crate::{
     server::{Dispatch, Server},
     transport::{Http1Limits, head::is_grpc, panicked},
 };
-use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{Method, Request, Response};
 use std::{fmt, panic::AssertUnwindSafe, sync::Arc};
 use tower_layer::Layer;
-use tower_service::Service;
 
 /// What was said of a server's edge before it begins.
 #[derive(Default)]
@@ -86,14 +84,7 @@ impl Server {
     /// Requests are passed with the [`Peer`](crate::call::Peer) among their extensions. Our layers of calls do not see
     /// them; those of [`http_layer`](Self::http_layer) do. Upgrades, such as WebSocket, are not passed on.
     #[must_use]
-    pub fn mount<S, B>(mut self, at: &str, service: S) -> Self
-    where
-        S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
-        S::Future: Send + 'static,
-        S::Error: Into<BoxError>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    pub fn mount(mut self, at: &str, service: impl Mountable) -> Self {
         self.edge.mounts.add(at, HttpService::new(service));
         self
     }
@@ -104,15 +95,7 @@ impl Server {
     /// With such a layer gRPC, too, is answered through `http`'s types, since a layer that guards the port must not be
     /// passed by; that costs the speed of the native way. For gRPC alone take a layer of calls instead.
     #[must_use]
-    pub fn http_layer<L, B>(mut self, layer: L) -> Self
-    where
-        L: Layer<HttpService> + Send + 'static,
-        L::Service: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
-        <L::Service as Service<Request<Body>>>::Future: Send + 'static,
-        <L::Service as Service<Request<Body>>>::Error: Into<BoxError>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    pub fn http_layer(mut self, layer: impl Layer<HttpService, Service: Mountable> + Send + 'static) -> Self {
         self.edge.layers.push(Box::new(move |inner| HttpService::new(layer.layer(inner))));
         self
     }

@@ -192,19 +192,7 @@ mod tests {
         version: None,
         group: None,
         docs: "",
-        methods: &[MethodDef {
-            name: "Level",
-            aliases: &[],
-            kind: Kind::Unary,
-            idempotent: false,
-            timeout: None,
-            retries: None,
-            spawn: false,
-            get: None,
-            docs: "",
-            input: empty,
-            output: empty,
-        }],
+        methods: &[MethodDef::new("Level", Kind::Unary, empty, empty)],
     };
 
     fn empty(types: &mut crate::schema::Types) -> MessageRef {

@@ -145,19 +145,8 @@ mod tests {
         left: u32,
     }
 
-    static METHOD: MethodDef = MethodDef {
-        name: "Level",
-        aliases: &[],
-        kind: Kind::Unary,
-        idempotent: false,
-        timeout: None,
-        retries: None,
-        spawn: false,
-        get: None,
-        docs: "",
-        input: <Stock as Describe>::describe,
-        output: <Stock as Describe>::describe,
-    };
+    static METHOD: MethodDef =
+        MethodDef::new("Level", Kind::Unary, <Stock as Describe>::describe, <Stock as Describe>::describe);
 
     static SERVICE: ServiceDef = ServiceDef {
         package: "p.v1",

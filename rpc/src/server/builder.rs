@@ -2,7 +2,7 @@
 
 use super::{Dispatch, Health, Phase, Place, Serve, Shutdown, Tally, builtin::Builtin, stack};
 use crate::{
-    call::{Channel, Invocation, Reply, Status},
+    call::{CallService, Channel},
     edge::{HttpService, Setup},
     transport::{Accept, Http2Limits, Listen, Secure, Shared},
 };
@@ -12,7 +12,6 @@ use tokio::{
     time::{Instant, timeout},
 };
 use tower_layer::Layer;
-use tower_service::Service;
 
 /// A server that has not begun. It knows nothing of registries: [`App`](crate::App) does.
 #[derive(Default)]
@@ -79,16 +78,8 @@ impl Server {
     ///
     /// Its service must be ready whenever it is called: waiting belongs into the call.
     #[must_use]
-    pub fn layer<L>(mut self, layer: L) -> Self
-    where
-        L: Layer<Channel> + Send + 'static,
-        L::Service: Service<Invocation, Response = Reply, Error = Status, Future: Send + 'static>
-            + Clone
-            + Send
-            + Sync
-            + 'static,
-    {
-        self.layers.push(Box::new(move |inner| Channel::new(layer.layer(inner))));
+    pub fn layer(mut self, layer: impl Layer<Channel, Service: CallService> + Send + 'static) -> Self {
+        self.layers.push(Box::new(move |inner| inner.under(layer)));
         self
     }
 

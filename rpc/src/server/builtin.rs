@@ -109,19 +109,7 @@ pub(super) const fn method(
     input: fn(&mut Types) -> MessageRef,
     output: fn(&mut Types) -> MessageRef,
 ) -> MethodDef {
-    MethodDef {
-        name,
-        aliases: &[],
-        kind,
-        idempotent: matches!(kind, Kind::Unary),
-        timeout: None,
-        retries: None,
-        spawn: false,
-        get: None,
-        docs: "",
-        input,
-        output,
-    }
+    MethodDef { idempotent: matches!(kind, Kind::Unary), ..MethodDef::new(name, kind, input, output) }
 }
 
 /// How a stream without an end of its own ends when the server goes away.

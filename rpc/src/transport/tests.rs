@@ -23,19 +23,7 @@ fn opaque(_: &mut Types) -> MessageRef {
 }
 
 const fn method(name: &'static str, kind: Kind) -> MethodDef {
-    MethodDef {
-        name,
-        aliases: &[],
-        kind,
-        idempotent: false,
-        timeout: None,
-        retries: None,
-        spawn: false,
-        get: None,
-        docs: "",
-        input: opaque,
-        output: opaque,
-    }
+    MethodDef::new(name, kind, opaque, opaque)
 }
 
 static DEFINITION: ServiceDef = ServiceDef {

@@ -40,8 +40,7 @@ fn opaque(_: &mut Types) -> MessageRef {
 }
 
 const fn method(name: &'static str, kind: Kind, idempotent: bool) -> MethodDef {
-    let (aliases, timeout, retries, spawn, get, docs) = (&[], None, None, false, None, "");
-    MethodDef { name, aliases, kind, idempotent, timeout, retries, spawn, get, docs, input: opaque, output: opaque }
+    MethodDef { idempotent, ..MethodDef::new(name, kind, opaque, opaque) }
 }
 
 static DEFINITION: ServiceDef = ServiceDef {
