@@ -7,6 +7,7 @@
 //! | [`resp`] | the Redis protocol, versions 2 and 3, without IO |
 //! | [`backend`] | the data servers: a port, and Redis behind it; links to other sentinels |
 //! | [`runtime`] | the one loop: events in, actions carried out in order; scripts and `sentinel.conf` behind it |
+//! | [`server`] | the port that clients, operators and other sentinels talk to |
 //! | [`view`] | what the port shows: one immutable picture, built by the runtime |
 //! | [`store`] | what a restart must find, on disk |
 //! | [`request`] | what the port asks of the runtime's loop |
@@ -28,5 +29,6 @@ pub mod core;
 pub mod request;
 pub mod resp;
 pub mod runtime;
+pub mod server;
 pub mod store;
 pub mod view;

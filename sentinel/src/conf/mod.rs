@@ -37,5 +37,6 @@ pub use option::{OptionError, change, words_of_option};
 pub use parse::{Config, parse, parse_with};
 pub use problem::{Problem, Problems};
 pub use rewrite::rewrite;
+pub(crate) use sentinel::announce;
 pub use server::{ClientAuth, ServerConfig, TlsConfig};
 pub use user::{CommandRule, Rule, RuleError, Scope, User, parse_users};
