@@ -36,8 +36,7 @@ pub(super) fn text(wanted: &[String], source: &Source<'_>) -> String {
             parts.push(part);
         }
     }
-    // As Redis does for a sentinel: each section is followed by an empty line, the last one too.
-    parts.iter().map(|part| format!("{part}\r\n")).collect()
+    parts.join("\r\n")
 }
 
 fn field(out: &mut String, name: &str, value: impl std::fmt::Display) {
@@ -148,7 +147,7 @@ mod tests {
         let expected = "# Sentinel\r\nsentinel_masters:2\r\nsentinel_tilt:0\r\nsentinel_tilt_since_seconds:-1\r\n\
             sentinel_running_scripts:0\r\nsentinel_scripts_queue_length:0\r\nsentinel_simulate_failure_flags:0\r\n\
             master0:name=mymaster,status=ok,address=127.0.0.1:6379,slaves=2,sentinels=3\r\n\
-            master1:name=other,status=ok,address=10.0.0.9:6379,slaves=0,sentinels=1\r\n\r\n";
+            master1:name=other,status=ok,address=10.0.0.9:6379,slaves=0,sentinels=1\r\n";
         assert_eq!(info(&view, &["sentinel"]), expected);
         view.tilt_since = Some(Millis(testing::NOW.0 - 2500));
         Arc::make_mut(view.masters.get_mut(&"other".into()).unwrap()).instance.down_since = Some(testing::NOW);

@@ -145,7 +145,8 @@ impl Session {
             ("auth", _) => login::auth(self, rest, world),
             ("hello", _) => login::hello(self, rest, world),
             ("ping", _) => self.ping(rest),
-            ("info", _) => Step::one(Value::Verbatim(*b"txt", info_text(rest, world).into())),
+            // A string in either version, unlike at a Redis server.
+            ("info", _) => Step::one(Value::bulk(info_text(rest, world))),
             ("role", _) => {
                 let names = Value::bulks(view.masters.keys().map(|name| name.as_str()));
                 Step::one(Value::Array(vec![Value::bulk("sentinel"), names]))
