@@ -8,6 +8,7 @@
 //! | [`backend`] | the data servers: a port, and Redis behind it; links to other sentinels |
 //! | [`runtime`] | the one loop: events in, actions carried out in order; scripts and `sentinel.conf` behind it |
 //! | [`server`] | the port that clients, operators and other sentinels talk to |
+//! | [`cli`] | the program: arguments, and a sentinel put together from a file |
 //! | [`view`] | what the port shows: one immutable picture, built by the runtime |
 //! | [`store`] | what a restart must find, on disk |
 //! | [`request`] | what the port asks of the runtime's loop |
@@ -24,6 +25,7 @@
 //! They rest on no clock. What does (the promise of the write gate) is said in [`core::config::Fencing`].
 
 pub mod backend;
+pub mod cli;
 pub mod conf;
 pub mod core;
 pub mod request;

@@ -120,6 +120,19 @@ pub(crate) const GROUPS: &[Group] = &[
         ],
     },
     Group {
+        name: "sentinel",
+        about: "the sentinel: its decisions, its port, its loop, and failovers of real Redis servers",
+        needs: &[
+            Need::Debian { program: "redis-server", package: "redis-server" },
+            Need::Debian { program: "redis-sentinel", package: "redis-sentinel" },
+        ],
+        steps: &[
+            step(Always, "sentinel", Package("mainstay-sentinel")),
+            step(Always, "the program as a process", Target(TESTS, "sentinel_program")),
+            step(Real, "failovers, also in one quorum with redis-sentinel", Target(TESTS, "sentinel_failover")),
+        ],
+    },
+    Group {
         name: "shop",
         about: "the examples, the demo unattended, and a user's project",
         needs: &[],

@@ -155,7 +155,17 @@ impl Sentinel {
         self.port
     }
 
-    /// Its file as it is now.
+    /// Its file.
+    pub fn path(&self) -> &Path {
+        &self.conf
+    }
+
+    /// Where one of ours keeps its state.
+    pub fn state(&self) -> PathBuf {
+        self.conf.with_file_name("sentinel.conf.state")
+    }
+
+    /// What its file holds now.
     pub fn conf(&self) -> String {
         std::fs::read_to_string(&self.conf).unwrap_or_default()
     }

@@ -1,0 +1,155 @@
+//! From a file to a sentinel that is ready to run: read, locked, merged with what it promised before, and written back.
+//!
+//! Everything that can go wrong goes wrong here, before the first connection, with one sentence that says what to do.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use thiserror::Error;
+
+use super::args::Args;
+use crate::conf::{Config, Problems, arguments_to_text, parse_with};
+use crate::core::durable::Durable;
+use crate::core::ids::RunId;
+use crate::runtime::{self, Setup};
+use crate::store::{Differs, Store, StoreError, merge};
+
+/// Why it cannot start.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub(super) enum StartError {
+    #[error("{}: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{}:\n{problems}", path.display())]
+    Conf { path: PathBuf, problems: Problems },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Differs(#[from] Differs),
+    #[error("{}: {source}", path.display())]
+    Directory { path: PathBuf, source: io::Error },
+}
+
+/// Reads the file and the directives of the command line.
+pub(super) fn read(args: &Args) -> Result<Config, StartError> {
+    let path = || args.conf.clone();
+    let mut text = fs::read(&args.conf).map_err(|source| StartError::Read { path: path(), source })?;
+    if !args.directives.is_empty() {
+        text.extend_from_slice(format!("\n{}", arguments_to_text(&args.directives)).as_bytes());
+    }
+    let beside = args.conf.parent().map(Path::to_owned).unwrap_or_default();
+    let include = |name: &str| fs::read(beside.join(name)).map_err(|e| e.to_string());
+    parse_with(&text, include).map_err(|problems| StartError::Conf { path: path(), problems })
+}
+
+/// Opens the state, settles what holds, and writes both files, so that a disk that refuses is known now.
+pub(super) fn set_up(args: &Args, config: &Config, port: u16, seed: u64) -> Result<Setup, StartError> {
+    let store = Store::open(&state_directory(args, std::env::var_os("STATE_DIRECTORY")))?;
+    let me = config.me.unwrap_or_else(new_id);
+    let durable: Durable = merge(config.durable(me), config.me.is_some(), store.load()?)?;
+    store.save(&durable)?;
+    // The path must hold when the directory changes.
+    let conf = std::path::absolute(&args.conf).unwrap_or_else(|_| args.conf.clone());
+    if !args.keep_conf {
+        runtime::rewrite(&conf, &durable)?;
+    }
+    let mut setup = Setup::new(durable, store, port, seed);
+    setup.conf = (!args.keep_conf).then_some(conf);
+    setup.requirepass = config.server.requirepass.clone();
+    Ok(setup)
+}
+
+/// Where the state is: as told, else where systemd says, else beside the file.
+fn state_directory(args: &Args, systemd: Option<OsString>) -> PathBuf {
+    if let Some(told) = &args.state {
+        return told.clone();
+    }
+    if let Some(dir) = systemd.filter(|d| !d.is_empty()) {
+        return dir.into();
+    }
+    let mut beside = args.conf.clone().into_os_string();
+    beside.push(".state");
+    // Made absolute, since `dir` may change the directory.
+    std::path::absolute(&beside).unwrap_or_else(|_| beside.into())
+}
+
+/// Forty random hexadecimal digits.
+fn new_id() -> RunId {
+    let digits: String = (0..40).map(|_| char::from(b"0123456789abcdef"[rand::random_range(0..16)])).collect();
+    digits.parse().unwrap_or_else(|_| RunId::from_number(rand::random()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Dir(PathBuf);
+
+    impl Drop for Dir {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn dir(name: &str, conf: &str) -> (Dir, Args) {
+        let dir = std::env::temp_dir().join(format!("mainstay-start-{name}-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let path = dir.join("sentinel.conf");
+        fs::write(&path, conf).unwrap();
+        let args = Args::parse([path.to_str().unwrap().to_owned()].into_iter()).unwrap();
+        (Dir(dir), args)
+    }
+
+    const CONF: &str = "port 26379\nsentinel monitor m 127.0.0.1 6379 2\n";
+
+    #[test]
+    fn an_id_is_made_once_and_written_to_both() {
+        let (dir, args) = dir("id", CONF);
+        let me = {
+            let setup = set_up(&args, &read(&args).unwrap(), 1, 1).unwrap();
+            setup.durable.me
+        };
+        let conf = fs::read_to_string(&args.conf).unwrap();
+        assert!(conf.starts_with(CONF) && conf.contains(&format!("sentinel myid {me}")), "{conf}");
+        let again = set_up(&args, &read(&args).unwrap(), 1, 1).unwrap();
+        assert_eq!(again.durable.me, me);
+        assert!(fs::read_to_string(dir.0.join("sentinel.conf.state/state")).unwrap().contains(me.as_str()));
+    }
+
+    #[test]
+    fn a_file_that_is_to_be_left_alone_is() {
+        let (_dir, mut args) = dir("keep", CONF);
+        args.keep_conf = true;
+        let first = set_up(&args, &read(&args).unwrap(), 1, 1).unwrap().durable.me;
+        assert_eq!(fs::read_to_string(&args.conf).unwrap(), CONF);
+        let again = set_up(&args, &read(&args).unwrap(), 1, 1).unwrap();
+        assert_eq!((again.durable.me, again.conf), (first, None));
+    }
+
+    #[test]
+    fn directives_of_the_command_line_hold() {
+        let (_dir, mut args) = dir("words", CONF);
+        args.directives = ["--port", "26400"].map(str::to_owned).into();
+        assert_eq!(read(&args).unwrap().server.port, 26400);
+    }
+
+    #[test]
+    fn each_failure_says_which_file() {
+        let (dir, mut args) = dir("bad", "sentinel monitor m 127.0.0.1 6379\nprot 1\n");
+        let problems = read(&args).unwrap_err().to_string();
+        assert!(problems.contains("sentinel.conf") && problems.contains("prot"), "{problems}");
+        args.conf = dir.0.join("none.conf");
+        assert!(matches!(read(&args), Err(StartError::Read { .. })));
+    }
+
+    #[test]
+    fn where_the_state_is() {
+        let (_dir, mut args) = dir("where", CONF);
+        assert!(state_directory(&args, None).ends_with("sentinel.conf.state"));
+        assert_eq!(state_directory(&args, Some("/var/lib/s".into())), PathBuf::from("/var/lib/s"));
+        args.state = Some("/told".into());
+        assert_eq!(state_directory(&args, Some("/var/lib/s".into())), PathBuf::from("/told"));
+        assert_ne!(new_id(), new_id());
+    }
+}

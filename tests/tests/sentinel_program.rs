@@ -1,0 +1,102 @@
+//! The program as a process: signals, exit codes, its files, and what it does when a disk or a port refuses.
+
+// What helps a test is a test.
+#![allow(clippy::unwrap_used)]
+
+use std::process::Command;
+use std::time::Duration;
+
+use testbed::redis::{Client, Reply, Sentinel};
+use testbed::{Process, Scratch, eventually, tree};
+
+const SOON: Duration = Duration::from_secs(20);
+/// Nobody listens there.
+const MONITOR: &str = "sentinel monitor m 127.0.0.1 1 2";
+
+fn start(name: &str, lines: &str) -> Sentinel {
+    Sentinel::start(name, &tree::built("mainstay-sentinel"), lines)
+}
+
+fn call(sentinel: &Sentinel, line: &str) -> Reply {
+    sentinel.client().call(&line.split(' ').collect::<Vec<_>>()).unwrap()
+}
+
+#[test]
+fn told_to_end_it_leaves_its_file_up_to_date() {
+    let mut sentinel = start("term", MONITOR);
+    let id = call(&sentinel, "SENTINEL MYID").text();
+    assert_eq!(call(&sentinel, "SENTINEL SET m quorum 3").text(), "OK");
+    assert!(sentinel.conf().contains("sentinel monitor m 127.0.0.1 1 3\n"), "{}", sentinel.conf());
+    let vote = format!("SENTINEL is-master-down-by-addr 127.0.0.1 1 5 {}", "b".repeat(40));
+    eventually(SOON, "its vote", || call(&sentinel, &vote).items().get(2) == Some(&Reply::Int(5)));
+    assert_eq!(sentinel.process().end(SOON).code(), Some(0));
+    let conf = sentinel.conf();
+    for line in [format!("sentinel myid {id}"), "sentinel leader-epoch m 5".into(), "sentinel current-epoch 5".into()] {
+        assert!(conf.contains(&line), "{line}: {conf}");
+    }
+}
+
+#[test]
+fn a_vote_survives_kill_9() {
+    let mut sentinel = start("vote", MONITOR);
+    let ask = |candidate: &str| format!("SENTINEL is-master-down-by-addr 127.0.0.1 1 5 {}", candidate.repeat(40));
+    eventually(SOON, "its vote", || call(&sentinel, &ask("b")).items().get(1).map(Reply::text) == Some("b".repeat(40)));
+    sentinel.process().kill().unwrap();
+    sentinel.again(&tree::built("mainstay-sentinel"));
+    assert_eq!(call(&sentinel, &ask("c")).items()[1].text(), "b".repeat(40));
+}
+
+#[test]
+fn shutdown_ends_it_and_a_simulated_failure_has_its_code() {
+    let mut sentinel = start("shutdown", MONITOR);
+    sentinel.client().send(&["SHUTDOWN"]).unwrap();
+    assert_eq!(sentinel.process().wait(SOON).code(), Some(0));
+}
+
+#[test]
+fn a_port_or_a_state_in_use_stops_a_second_one() {
+    let first = start("first", MONITOR);
+    let dir = Scratch::new("second").unwrap();
+    let conf = dir.write("sentinel.conf", format!("port {}\nbind 127.0.0.1\n{MONITOR}\n", first.port())).unwrap();
+    let run = |args: &[&str]| {
+        let mut command = Command::new(tree::built("mainstay-sentinel"));
+        command.args(args).arg(&conf);
+        let mut process = Process::spawn("second", command).unwrap();
+        (process.wait(SOON).code(), process.stdout() + &process.stderr())
+    };
+    let (code, said) = run(&[]);
+    assert_eq!((code, said.contains("in use")), (Some(1), true), "{said}");
+    dir.write("sentinel.conf", format!("port 0\nbind 127.0.0.1\n{MONITOR}\n")).unwrap();
+    let state = first.state();
+    let (code, said) = run(&["--state", state.to_str().unwrap()]);
+    assert_eq!((code, said.contains("in use by another process")), (Some(1), true), "{said}");
+}
+
+#[test]
+fn a_file_that_is_gone_is_written_anew() {
+    let sentinel = start("gone", MONITOR);
+    std::fs::remove_file(sentinel.path()).unwrap();
+    assert_eq!(call(&sentinel, "SENTINEL FLUSHCONFIG").text(), "OK");
+    assert!(sentinel.conf().contains(MONITOR));
+}
+
+#[test]
+fn it_goes_to_the_background_with_a_log_and_a_process_id() {
+    let dir = Scratch::new("background").unwrap();
+    let port = testbed::ports::free().unwrap();
+    let conf = format!(
+        "port {port}\nbind 127.0.0.1\ndaemonize yes\ndir {}\nlogfile log\npidfile pid\n{MONITOR}\n",
+        dir.path().display()
+    );
+    let mut command = Command::new(tree::built("mainstay-sentinel"));
+    command.arg(dir.write("sentinel.conf", conf).unwrap());
+    let mut parent = Process::spawn("background", command).unwrap();
+    assert_eq!(parent.wait(SOON).code(), Some(0));
+    eventually(SOON, "the one in the background", || Client::to(port).and_then(|mut c| c.call(&["PING"])).is_ok());
+    let pid = std::fs::read_to_string(dir.join("pid")).unwrap();
+    assert!(pid.trim().parse::<u32>().is_ok(), "{pid}");
+    Client::to(port).unwrap().send(&["SHUTDOWN"]).unwrap();
+    eventually(SOON, "its process id to go", || !dir.join("pid").exists());
+    let log = std::fs::read_to_string(dir.join("log")).unwrap();
+    assert!(log.contains("+monitor master m 127.0.0.1 1 quorum 2"), "{log}");
+}
