@@ -12,6 +12,8 @@ use testbed::{Process, Scratch, eventually, tree};
 const SOON: Duration = Duration::from_secs(20);
 /// Nobody listens there.
 const MONITOR: &str = "sentinel monitor m 127.0.0.1 1 2";
+/// A sentinel of ours votes only when it sees the master down itself.
+const SOON_DOWN: &str = "sentinel monitor m 127.0.0.1 1 2\nsentinel down-after-milliseconds m 50";
 
 fn start(name: &str, lines: &str) -> Sentinel {
     Sentinel::start(name, &tree::built("mainstay-sentinel"), lines)
@@ -23,7 +25,7 @@ fn call(sentinel: &Sentinel, line: &str) -> Reply {
 
 #[test]
 fn told_to_end_it_leaves_its_file_up_to_date() {
-    let mut sentinel = start("term", MONITOR);
+    let mut sentinel = start("term", SOON_DOWN);
     let id = call(&sentinel, "SENTINEL MYID").text();
     assert_eq!(call(&sentinel, "SENTINEL SET m quorum 3").text(), "OK");
     assert!(sentinel.conf().contains("sentinel monitor m 127.0.0.1 1 3\n"), "{}", sentinel.conf());
@@ -38,7 +40,7 @@ fn told_to_end_it_leaves_its_file_up_to_date() {
 
 #[test]
 fn a_vote_survives_kill_9() {
-    let mut sentinel = start("vote", MONITOR);
+    let mut sentinel = start("vote", SOON_DOWN);
     let ask = |candidate: &str| format!("SENTINEL is-master-down-by-addr 127.0.0.1 1 5 {}", candidate.repeat(40));
     eventually(SOON, "its vote", || call(&sentinel, &ask("b")).items().get(1).map(Reply::text) == Some("b".repeat(40)));
     sentinel.process().kill().unwrap();
