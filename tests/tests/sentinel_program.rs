@@ -49,10 +49,18 @@ fn a_vote_survives_kill_9() {
 }
 
 #[test]
-fn shutdown_ends_it_and_a_simulated_failure_has_its_code() {
+fn shutdown_ends_it() {
     let mut sentinel = start("shutdown", MONITOR);
     sentinel.client().send(&["SHUTDOWN"]).unwrap();
     assert_eq!(sentinel.process().wait(SOON).code(), Some(0));
+}
+
+#[test]
+fn a_simulated_failure_has_its_code() {
+    let mut sentinel = start("simulated", "sentinel monitor m 127.0.0.1 1 1");
+    assert_eq!(call(&sentinel, "SENTINEL SIMULATE-FAILURE crash-after-election").text(), "OK");
+    assert_eq!(call(&sentinel, "SENTINEL SET m down-after-milliseconds 50").text(), "OK");
+    assert_eq!(sentinel.process().wait(SOON).code(), Some(99));
 }
 
 #[test]
