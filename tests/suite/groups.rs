@@ -130,6 +130,8 @@ pub(crate) const GROUPS: &[Group] = &[
             step(Always, "sentinel", Package("mainstay-sentinel")),
             step(Always, "the program as a process", Target(TESTS, "sentinel_program")),
             step(Real, "failovers, also in one quorum with redis-sentinel", Target(TESTS, "sentinel_failover")),
+            step(Real, "switchovers under load", Target(TESTS, "sentinel_switchover")),
+            step(Real, "fences", Target(TESTS, "sentinel_fencing")),
         ],
     },
     Group {
