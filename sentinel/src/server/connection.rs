@@ -26,12 +26,12 @@ const ENDING: &str = "ERR This sentinel is shutting down";
 
 /// Serves a connection until either side ends it.
 pub(super) async fn serve<I: AsyncRead + AsyncWrite + Unpin>(io: I, client: Arc<Client>, port: Arc<Port>) {
-    let id = client.id;
+    let _place = Place { id: client.id, port: port.clone() };
     let now = Instant::now();
     let mut connection = Connection {
         io,
         session: Session::new(client),
-        port: port.clone(),
+        port,
         notices: None,
         decoder: RequestDecoder::default(),
         input: BytesMut::new(),
@@ -41,7 +41,18 @@ pub(super) async fn serve<I: AsyncRead + AsyncWrite + Unpin>(io: I, client: Arc<
     };
     // An error of the connection is its end, and not worth more than that: the other side went away.
     let _ = connection.run().await;
-    port.clients.close(id);
+}
+
+/// A connection's place among all, given back however its task ends.
+pub(super) struct Place {
+    pub(super) id: u64,
+    pub(super) port: Arc<Port>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.port.clients.close(self.id);
+    }
 }
 
 struct Connection<I> {

@@ -2,6 +2,7 @@
 //!
 //! Binding is apart from serving, so that a port in use is known before anything else has begun.
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -11,16 +12,25 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use super::clients::Client;
 use super::users::Users;
 use super::{Port, Wiring, connection, limits};
-use crate::conf::ServerConfig;
+use crate::conf::{ServerConfig, TlsConfig};
 
 /// A port that listens and serves nobody yet: connections wait.
 #[derive(Debug)]
 pub struct Server {
-    listeners: Vec<TcpListener>,
+    listeners: Vec<(TcpListener, Layer)>,
     config: ServerConfig,
     users: Users,
+}
+
+/// What is between TCP and the protocol.
+#[derive(Clone)]
+enum Layer {
+    Nothing,
+    #[cfg(feature = "tls")]
+    Tls(tokio_rustls::TlsAcceptor),
 }
 
 /// Why the port cannot be opened.
@@ -41,8 +51,11 @@ pub enum BindError {
     /// The users cannot be read.
     #[error("{0}")]
     Users(String),
+    /// Certificates, key or authorities cannot be used.
+    #[error("{0}")]
+    Tls(String),
     /// All addresses were optional and none is there, or there are none.
-    #[error("there is nothing to listen at: set `port`, and an address with `bind`")]
+    #[error("there is nothing to listen at: set `port` or `tls-port`, and an address with `bind`")]
     Nowhere,
 }
 
@@ -54,47 +67,74 @@ impl Server {
     pub fn bind(config: ServerConfig) -> Result<Self, BindError> {
         let users = Users::new(&config).map_err(BindError::Users)?;
         let mut listeners = Vec::new();
-        let mut port = config.port;
-        for word in &config.bind {
-            let (address, optional) = match word.strip_prefix('-') {
-                Some(address) => (address, true),
-                None => (word.as_str(), false),
-            };
-            let ip = match address {
-                "*" => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-                "::*" => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-                other => other.parse().map_err(|_| BindError::Address(word.clone()))?,
-            };
-            match listen(SocketAddr::new(ip, port), config.tcp_backlog) {
-                Ok(listener) => {
-                    // A port chosen by the kernel is one for all addresses.
-                    port = listener.local_addr().map_or(port, |address| address.port());
-                    listeners.push(listener);
-                }
-                Err(error) if optional && is_missing(&error) => {}
-                Err(source) => return Err(BindError::Listen { address: format!("{address}:{port}"), source }),
-            }
+        let mut config = config;
+        // With TLS a port of 0 means none; alone it means one that the kernel chooses.
+        if config.tls.port == 0 || config.port != 0 {
+            config.port = open(&config, config.port, &Layer::Nothing, &mut listeners)?;
+        }
+        if config.tls.port != 0 {
+            config.tls.port = open(&config, config.tls.port, &encryption(&config.tls)?, &mut listeners)?;
         }
         if listeners.is_empty() {
             return Err(BindError::Nowhere);
         }
-        Ok(Self { listeners, config: ServerConfig { port, ..config }, users })
+        Ok(Self { listeners, config, users })
     }
 
     /// Where it listens.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+        self.listeners.iter().filter_map(|(listener, _)| listener.local_addr().ok()).collect()
     }
 
     /// Accepts and serves connections. Never ends by itself; dropping it closes the port and all connections.
     pub async fn serve(self, wiring: Wiring) {
         let port = Arc::new(Port::new(self.config, self.users, wiring));
         let mut accepting = JoinSet::new();
-        for listener in self.listeners {
-            accepting.spawn(accept(listener, port.clone()));
+        for (listener, layer) in self.listeners {
+            accepting.spawn(accept(listener, layer, port.clone()));
         }
         while accepting.join_next().await.is_some() {}
     }
+}
+
+/// Listens at every address of `bind`, at this port; the port, which the kernel may have chosen.
+fn open(
+    config: &ServerConfig,
+    mut port: u16,
+    layer: &Layer,
+    listeners: &mut Vec<(TcpListener, Layer)>,
+) -> Result<u16, BindError> {
+    for word in &config.bind {
+        let (address, optional) = match word.strip_prefix('-') {
+            Some(address) => (address, true),
+            None => (word.as_str(), false),
+        };
+        let ip = match address {
+            "*" => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            "::*" => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            other => other.parse().map_err(|_| BindError::Address(word.clone()))?,
+        };
+        match listen(SocketAddr::new(ip, port), config.tcp_backlog) {
+            Ok(listener) => {
+                // A port chosen by the kernel is one for all addresses.
+                port = listener.local_addr().map_or(port, |address| address.port());
+                listeners.push((listener, layer.clone()));
+            }
+            Err(error) if optional && is_missing(&error) => {}
+            Err(source) => return Err(BindError::Listen { address: format!("{address}:{port}"), source }),
+        }
+    }
+    Ok(port)
+}
+
+#[cfg(feature = "tls")]
+fn encryption(config: &TlsConfig) -> Result<Layer, BindError> {
+    super::tls::acceptor(config).map(Layer::Tls).map_err(BindError::Tls)
+}
+
+#[cfg(not(feature = "tls"))]
+fn encryption(_: &TlsConfig) -> Result<Layer, BindError> {
+    Err(BindError::Tls("`tls-port`: this program was built without the feature `tls`".to_owned()))
 }
 
 fn listen(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
@@ -117,7 +157,7 @@ fn is_missing(error: &io::Error) -> bool {
             .any(|e| code == Some(e.raw_os_error()))
 }
 
-async fn accept(listener: TcpListener, port: Arc<Port>) {
+async fn accept(listener: TcpListener, layer: Layer, port: Arc<Port>) {
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -125,32 +165,49 @@ async fn accept(listener: TcpListener, port: Arc<Port>) {
             Some(_) = connections.join_next() => continue,
         };
         match accepted {
-            Ok((stream, peer)) => admit(stream, peer, &port, &mut connections),
+            Ok((stream, peer)) => admit(stream, peer, &layer, &port, &mut connections),
             Err(_) => sleep(limits::ACCEPT_AGAIN).await,
         }
     }
 }
 
-fn admit(stream: TcpStream, peer: SocketAddr, port: &Arc<Port>, connections: &mut JoinSet<()>) {
+fn admit(stream: TcpStream, peer: SocketAddr, layer: &Layer, port: &Arc<Port>, connections: &mut JoinSet<()>) {
     // Both only make things better; a connection that refuses them is about to end.
     let _ = stream.set_nodelay(true);
     let _ = keep_alive(&stream, port.config.tcp_keepalive);
     if port.config.protected_mode && port.users.open() && !peer.ip().is_loopback() {
         let text = "DENIED protected mode is on and the default user has no password: only connections from the loopback \
              interface are taken. Set `requirepass`, or `protected-mode no`.";
-        return refuse(stream, text, connections);
+        return refuse(stream, text, layer, connections);
     }
     let local = stream.local_addr().map(|address| address.to_string()).unwrap_or_default();
     match port.clients.open(peer.to_string(), local, (port.clock)(), port.config.max_clients) {
         Some(client) => {
-            connections.spawn(connection::serve(stream, client, port.clone()));
+            connections.spawn(secure(stream, layer.clone(), client, port.clone()));
         }
-        None => refuse(stream, "ERR max number of clients reached", connections),
+        None => refuse(stream, "ERR max number of clients reached", layer, connections),
     }
 }
 
-/// Says why, without waiting for whether it is heard.
-fn refuse(mut stream: TcpStream, text: &'static str, connections: &mut JoinSet<()>) {
+/// Serves a connection once its encryption stands.
+async fn secure(stream: TcpStream, layer: Layer, client: Arc<Client>, port: Arc<Port>) {
+    match layer {
+        Layer::Nothing => connection::serve(stream, client, port).await,
+        #[cfg(feature = "tls")]
+        Layer::Tls(acceptor) => {
+            let _place = connection::Place { id: client.id, port: port.clone() };
+            if let Ok(Ok(stream)) = tokio::time::timeout(limits::LOGIN, acceptor.accept(stream)).await {
+                connection::serve(stream, client, port).await;
+            }
+        }
+    }
+}
+
+/// Says why, without waiting for whether it is heard; before encryption stands there is no way to say anything.
+fn refuse(mut stream: TcpStream, text: &'static str, layer: &Layer, connections: &mut JoinSet<()>) {
+    if !matches!(layer, Layer::Nothing) {
+        return;
+    }
     connections.spawn(async move {
         let line = format!("-{text}\r\n");
         let _ = tokio::time::timeout(limits::GOODBYE, stream.write_all(line.as_bytes())).await;
@@ -167,4 +224,14 @@ fn keep_alive(stream: &TcpStream, seconds: u64) -> io::Result<()> {
         sockopt::set_tcp_keepcnt(stream, 3)?;
     }
     Ok(())
+}
+
+impl fmt::Debug for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "Nothing",
+            #[cfg(feature = "tls")]
+            Self::Tls(_) => "Tls",
+        })
+    }
 }

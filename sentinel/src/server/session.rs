@@ -250,7 +250,7 @@ fn info_text(words: &[Bytes], world: World<'_>) -> String {
         clients: &port.clients,
         max_clients: port.config.max_clients,
         identity: &port.identity,
-        port: port.config.port,
+        port: if port.config.port == 0 { port.config.tls.port } else { port.config.port },
     };
     info::text(&wanted, &source)
 }
