@@ -113,6 +113,20 @@ fn more_clients_than_allowed_are_told_so() {
 }
 
 #[test]
+fn a_notice_reaches_a_subscriber() {
+    use std::io::Write;
+    let port = start("");
+    let mut stream = TcpStream::connect(port.address).unwrap();
+    stream.write_all(b"SUBSCRIBE +switch-master\r\n").unwrap();
+    let confirmed = "*3\r\n$9\r\nsubscribe\r\n$14\r\n+switch-master\r\n:1\r\n";
+    assert_eq!(heard(&stream, confirmed.len()), confirmed);
+    let payload = "mymaster a 1 b 2".into();
+    port.notices.send(Published { channel: "+switch-master", payload }).unwrap();
+    let message = "*3\r\n$7\r\nmessage\r\n$14\r\n+switch-master\r\n$16\r\nmymaster a 1 b 2\r\n";
+    assert_eq!(heard(&stream, message.len()), message);
+}
+
+#[test]
 fn a_port_in_use_is_known_before_anything_begins() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
