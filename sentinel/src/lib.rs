@@ -3,6 +3,7 @@
 //! | folder | what it is |
 //! |---|---|
 //! | [`core`] | every decision, as one pure function `step(state, event, now) -> actions`; no IO, no clock, no randomness of its own |
+//! | `sim` | a world for those decisions: virtual network, servers, faults, invariants (feature `sim`) |
 //! | [`conf`] | `sentinel.conf`: read with all its problems at once, written as redis-sentinel does |
 //! | [`resp`] | the Redis protocol, versions 2 and 3, without IO |
 //! | [`backend`] | the data servers: a port, and Redis behind it; links to other sentinels |
@@ -32,5 +33,7 @@ pub mod request;
 pub mod resp;
 pub mod runtime;
 pub mod server;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod store;
 pub mod view;

@@ -59,7 +59,7 @@ impl Sentinel {
         let Some(server) = m.servers.get(address) else { return Millis::NEVER };
         let (settings, timings) = (&m.settings, &self.globals.timings);
         let mut at = silent_at(&server.link, settings.down_after);
-        if *address == m.address && m.failover.is_none() {
+        if *address == m.address {
             let says_replica = server.report.as_ref().is_some_and(|r| matches!(r.role, Role::Replica(_)));
             if says_replica {
                 at = at.min(server.role_since.after(settings.down_after + 2 * timings.info_period));

@@ -104,6 +104,10 @@ impl Sentinel {
         if m.settings.observe_only {
             return Some(Unmet::ObserveOnly);
         }
+        // An attempt was made in this configuration: another one needs a replica that may be promoted.
+        if let (true, Err(unmet)) = (m.vote.epoch > m.config_epoch, self.choose(m, Millis::default())) {
+            return Some(unmet);
+        }
         let (have, need) = (self.would_vote(m), m.votes_needed());
         if have < need {
             return Some(Unmet::NoMajority { have, need });

@@ -10,14 +10,15 @@ use super::config::Fencing;
 use super::event::{Done, Failure};
 use super::failover::Failover;
 use super::ids::{Address, Epoch, Millis};
-use super::state::{Errand, Master, Sentinel};
+use super::state::{Errand, Master, Sentinel, Server};
 use super::wake;
 use super::why::Unmet;
 
 /// `min-replicas-max-lag`, in seconds: the least Redis knows.
-pub(crate) const MAX_LAG_S: u32 = 1;
-/// How long after the last confirmation the gate has surely closed: the lag, whole seconds, a check per second.
-pub(crate) const GATE_CLOSES: u64 = (MAX_LAG_S as u64 + 2) * 1_000;
+pub(super) const MAX_LAG_S: u32 = 1;
+/// How long after the last confirmation the gate has surely closed: the lag, whole seconds, a check per second; and a
+/// margin for clocks that drift by 1 % against each other.
+pub(super) const GATE_CLOSES: u64 = (MAX_LAG_S as u64 + 2) * 1_000 + 100;
 /// The wait before something that failed is tried again.
 const AGAIN: u64 = 200;
 
@@ -74,8 +75,7 @@ impl Sentinel {
             wake(m, closed);
             return None;
         }
-        // Asked after the confirmation: the position is frozen. One millisecond tells the two apart.
-        Some(confirmed.after(1))
+        Some(confirmed)
     }
 
     /// The best replica among the detached ones, or among all if none had to be.
@@ -83,7 +83,15 @@ impl Sentinel {
         if f.detached.is_empty() {
             return self.choose(m, fresh_since);
         }
-        let frozen = |address: &Address| f.detached.get(address).is_some_and(Option::is_some);
+        let off = |s: &Server| s.asked_at >= fresh_since && !s.follows(&m.address);
+        let frozen = |address: &Address| {
+            f.detached.get(address).is_some_and(Option::is_some) && m.servers.get(address).is_some_and(off)
+        };
+        // So many have to show it themselves: somebody may have put one back.
+        let (have, need) = (f.detached.keys().filter(|address| frozen(address)).count(), detach_needed(m));
+        if have < need {
+            return Err(Unmet::Detaching { have, need });
+        }
         self.choose_among(m, fresh_since, frozen)
     }
 
@@ -186,10 +194,14 @@ mod tests {
     #[test]
     fn in_a_cut_the_gate_is_waited_for() {
         let mut t = cut(Fencing::Gate { min_replicas: 1 });
-        let said = t.run_for(2_300 + GATE_CLOSES - 500);
+        let mut said = Vec::new();
+        while !tasks(&said).iter().any(|t| matches!(t, Task::Detach(_))) {
+            said.extend(t.run_for(1));
+        }
         assert_eq!(tasks(&said).iter().filter(|t| matches!(t, Task::Detach(_))).count(), 2);
+        let said = t.run_for(GATE_CLOSES - 1);
         assert!(!tasks(&said).iter().any(|t| matches!(t, Task::Promote(_))), "the gate may still be open");
-        assert!(channels(&t.run_for(2_000)).contains(&"+promoted-slave"));
+        assert!(channels(&t.run_for(1_000)).contains(&"+promoted-slave"));
     }
 
     #[test]

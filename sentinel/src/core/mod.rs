@@ -31,7 +31,7 @@ mod odown;
 mod operator;
 mod probe;
 mod reconf;
-mod rng;
+pub(crate) mod rng;
 mod select;
 pub mod state;
 pub mod switchover;

@@ -145,6 +145,8 @@ impl Sentinel {
         }
         for server in m.servers.values_mut() {
             (server.reconf, server.rebooted, server.repair_after) = (Reconf::None, None, now);
+            // What does not fit the new roles has not lasted yet.
+            (server.role_since, server.following_since) = (now, now);
         }
         for address in [&old, to] {
             if let Some(server) = m.servers.get_mut(address) {

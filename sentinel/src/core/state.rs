@@ -240,6 +240,11 @@ impl Server {
         matches!(self.report, Some(Report { role: Role::Master, .. }))
     }
 
+    /// It reports to follow this master.
+    pub(super) fn follows(&self, master: &Address) -> bool {
+        matches!(self.report.as_ref().map(|r| &r.role), Some(Role::Replica(f)) if f.master == *master)
+    }
+
     /// The history it reports.
     pub(super) fn history(&self) -> Option<ReplicationId> {
         self.report.as_ref()?.replication_id

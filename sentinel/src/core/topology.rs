@@ -9,6 +9,7 @@ use super::event::{Done, Failure, Report, Role};
 use super::ids::{Address, Millis, ServerRef, Target};
 use super::notice::What;
 use super::state::{Errand, Master, Sentinel, Server};
+use super::vote::HOLD;
 use super::wake;
 
 /// How many servers a master may have: more reported ones are not taken.
@@ -123,6 +124,10 @@ impl Sentinel {
     pub(super) fn repair(&mut self, m: &mut Master) {
         if m.failover.is_some() || m.paused || m.settings.observe_only || !self.master_is_sane(m) {
             return;
+        }
+        if m.barrier.held(self.now, 2 * HOLD) {
+            // A leader that has the vote from here is at work: what looks wrong may be its doing.
+            return wake(m, self.now.after(HOLD));
         }
         let wrong: Vec<(Address, Millis, What)> = m
             .replicas()
