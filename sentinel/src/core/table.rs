@@ -231,6 +231,7 @@ impl Table {
                 fake.report.role = follower(master, synced);
                 fake.report.replication_id = theirs;
             }
+            Task::Detach(_) => fake.report.role = follower(&Address::new("127.0.0.1", 1), false),
             Task::PauseWrites { .. } => return Some(Ok(Done::Paused { offset: fake.report.offset })),
             _ => {}
         }
