@@ -132,6 +132,7 @@ pub(crate) const GROUPS: &[Group] = &[
             step(Real, "failovers, also in one quorum with redis-sentinel", Target(TESTS, "sentinel_failover")),
             step(Real, "switchovers under load", Target(TESTS, "sentinel_switchover")),
             step(Real, "fences", Target(TESTS, "sentinel_fencing")),
+            step(Real, "from redis-sentinel and back", Target(TESTS, "sentinel_migrate")),
         ],
     },
     Group {
