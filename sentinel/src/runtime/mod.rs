@@ -6,6 +6,7 @@
 //!
 //! | file | what it is |
 //! |---|---|
+//! | `setup` | what it begins with, what others need of it, how it ends |
 //! | `clock` | the monotonic clock, in the core's milliseconds |
 //! | `links` | the links to servers and peers, and what is sent on them |
 //! | `picture` | the core's state as the port shows it; pure |
@@ -19,9 +20,9 @@ mod links;
 mod picture;
 mod queue;
 mod scripts;
+mod setup;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,16 +30,16 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 pub use clock::Clock;
 pub use conf_file::rewrite;
+pub use setup::{End, Handles, Setup};
 
 use crate::backend::Told;
 use crate::core::action::{Action, Refusal, Script, Task};
-use crate::core::config::Secret;
 use crate::core::durable::Durable;
 use crate::core::event::{self, Answer, Event, Failure};
 use crate::core::ids::{Millis, ReplyTo, Target, Ticket};
 use crate::core::notice::{Notice, What};
 use crate::core::state::Sentinel;
-use crate::request::{Published, Request, Requests};
+use crate::request::{Published, Request};
 use crate::store::Store;
 use crate::view::{SimulatedFailures, View, Views};
 use conf_file::ConfFile;
@@ -53,54 +54,9 @@ const REQUESTS: usize = 1_024;
 /// What a subscriber may be behind before it misses something.
 const SUBSCRIBERS: usize = 4_096;
 /// How old the picture may get for what no notice tells of, in milliseconds.
-const PICTURE_AGE: u64 = 100;
-
-/// What a sentinel begins with.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Setup {
-    /// What it knows and has promised.
-    pub durable: Durable,
-    /// Where that is kept.
-    pub store: Store,
-    /// `sentinel.conf`, if it is to be rewritten.
-    pub conf: Option<PathBuf>,
-    /// The port it listens at, told to others.
-    pub port: u16,
-    /// Its own password: also tried at peers that have none of their own set.
-    pub requirepass: Option<Secret>,
-    /// All the randomness it gets.
-    pub seed: u64,
-}
-
-impl Setup {
-    /// A set-up without a configuration file.
-    pub fn new(durable: Durable, store: Store, port: u16, seed: u64) -> Setup {
-        Setup { durable, store, conf: None, port, requirepass: None, seed }
-    }
-}
-
-/// How a sentinel ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// It was told to.
-    Told,
-    /// `SENTINEL SIMULATE-FAILURE` wants it to look like a crash.
-    Simulated,
-}
-
-/// What the port needs of the loop.
-#[derive(Debug, Clone)]
-pub struct Handles {
-    /// The picture.
-    pub views: Views,
-    /// Where requests go.
-    pub requests: Requests,
-    /// Where notices come from: subscribe to it.
-    pub published: broadcast::Sender<Published>,
-    /// The clock of the picture.
-    pub clock: Clock,
-}
+const PICTURE_AGE: u64 = 500;
+/// The most events that share one write to the disk.
+const BATCH: usize = 256;
 
 /// The loop.
 #[derive(Debug)]
@@ -183,7 +139,11 @@ impl Runtime {
             }
             let wake = self.wake.min(self.scripts.wake(&self.view.tuning)).min(self.shown.after(PICTURE_AGE));
             tokio::select! {
-                Some(told) = self.inbox.recv() => self.told(told).await,
+                Some(told) = self.inbox.recv() => {
+                    if let Some(event) = self.note(told) {
+                        self.feed(event).await;
+                    }
+                }
                 Some(request) = self.requests.recv() => self.requested(request).await,
                 ended = self.scripts.end() => {
                     let trouble = self.scripts.ended(ended, self.clock.now(), &self.view.tuning);
@@ -207,10 +167,11 @@ impl Runtime {
         }
     }
 
-    async fn told(&mut self, told: Told) {
+    /// Takes in what a link told; an event, if it is one still.
+    fn note(&mut self, told: Told) -> Option<Event> {
         // An outcome counts whatever became of the link; anything else of a link that was given up does not.
         if !matches!(told.event, Event::Done(..)) && !self.links.stands(told.link) {
-            return;
+            return None;
         }
         match &told.event {
             Event::LinkUp(Target::Peer(id)) => self.links.identify(id),
@@ -221,7 +182,7 @@ impl Runtime {
             }
             _ => {}
         }
-        self.feed(told.event).await;
+        Some(told.event)
     }
 
     async fn requested(&mut self, request: Request) {
@@ -260,34 +221,57 @@ impl Runtime {
         ReplyTo(self.replies)
     }
 
-    /// Steps the core with an event, and with what follows from it at once.
+    /// Steps the core with an event, with what follows from it at once, and with what links told meanwhile.
     async fn feed(&mut self, event: Event) {
         self.next.push_back(event);
-        while let Some(event) = self.next.pop_front() {
-            let actions = self.core.step(event, self.clock.now());
-            self.carry_out(actions).await;
+        while !self.next.is_empty() && self.end.is_none() {
+            self.batch().await;
+        }
+    }
+
+    /// Carries the lists of several events out, each in order. They share one write: the state of the last one holds
+    /// those of all, and whatever follows a `Persist`, in its list or a later one, waits until it is done. Only what
+    /// needs no promise (links, questions) goes ahead.
+    async fn batch(&mut self) {
+        let (mut durable, mut promises) = (None, Vec::new());
+        for _ in 0..BATCH {
+            let Some(event) = self.waiting() else { break };
+            for action in self.core.step(event, self.clock.now()) {
+                match action {
+                    Action::Persist(state) => durable = Some(state),
+                    action if durable.is_none() || needs_no_promise(&action) => self.act(action),
+                    action => promises.push(action),
+                }
+                if self.end.is_some() {
+                    return;
+                }
+            }
+        }
+        let saved = match durable {
+            Some(state) => self.persist(*state).await,
+            None => true,
+        };
+        if !saved {
+            self.next.push_front(Event::PersistFailed);
+            return promises.into_iter().for_each(|dropped| self.drop_action(dropped));
+        }
+        for action in promises {
+            self.act(action);
             if self.end.is_some() {
                 return;
             }
         }
     }
 
-    /// Carries a list out, in order.
-    async fn carry_out(&mut self, actions: Vec<Action>) {
-        let mut actions = actions.into_iter();
-        while let Some(action) = actions.next() {
-            match action {
-                Action::Persist(durable) => {
-                    if !self.persist(*durable).await {
-                        self.next.push_front(Event::PersistFailed);
-                        actions.for_each(|dropped| self.drop_action(dropped));
-                        return;
-                    }
-                }
-                action => self.act(action),
+    /// The next event that waits.
+    fn waiting(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.next.pop_front() {
+                return Some(event);
             }
-            if self.end.is_some() {
-                return;
+            let told = self.inbox.try_recv().ok()?;
+            if let Some(event) = self.note(told) {
+                return Some(event);
             }
         }
     }
@@ -431,6 +415,12 @@ impl Runtime {
         picture::draw_master(&mut self.view, &self.core, name, &self.links, &self.infos);
         self.views.store(Arc::new(self.view.clone()));
     }
+}
+
+/// It tells nobody anything that a restart could break.
+fn needs_no_promise(action: &Action) -> bool {
+    use Action::{Connect, Disconnect, Inspect, KillScript, Ping, Reconnect};
+    matches!(action, Connect(..) | Disconnect(..) | Reconnect(..) | Ping(..) | Inspect { .. } | KillScript(..))
 }
 
 #[cfg(test)]

@@ -13,22 +13,32 @@ use crate::view::{Flags, InstanceView, MasterView, PeerView, Reconf, View};
 /// The last INFO of each server: when it came, and its text.
 pub(super) type Infos = BTreeMap<ServerRef, (Millis, Arc<str>)>;
 
+/// How many masters share the link to a peer.
+type Shared = BTreeMap<RunId, u32>;
+
 /// Draws everything.
 pub(super) fn draw(view: &mut View, core: &Sentinel, links: &Links, infos: &Infos) {
     draw_self(view, core);
     view.masters.retain(|name, _| core.masters().contains_key(name));
+    let mut shared = Shared::new();
+    for id in core.masters().values().flat_map(|m| m.peers.keys()) {
+        *shared.entry(*id).or_default() += 1;
+    }
     for m in core.masters().values() {
-        view.masters.insert(m.name.clone(), Arc::new(master(m, core, links, infos)));
+        view.masters.insert(m.name.clone(), Arc::new(master(m, core, &shared, links, infos)));
     }
 }
 
 /// Draws one master, and what concerns the sentinel itself.
 pub(super) fn draw_master(view: &mut View, core: &Sentinel, name: &MasterName, links: &Links, infos: &Infos) {
     draw_self(view, core);
-    match core.masters().get(name) {
-        Some(m) => drop(view.masters.insert(name.clone(), Arc::new(master(m, core, links, infos)))),
-        None => drop(view.masters.remove(name)),
-    }
+    let Some(m) = core.masters().get(name) else {
+        view.masters.remove(name);
+        return;
+    };
+    let count = |id: &RunId| core.masters().values().filter(|m| m.peers.contains_key(id)).count() as u32;
+    let shared = m.peers.keys().map(|id| (*id, count(id))).collect();
+    view.masters.insert(name.clone(), Arc::new(master(m, core, &shared, links, infos)));
 }
 
 fn draw_self(view: &mut View, core: &Sentinel) {
@@ -38,7 +48,7 @@ fn draw_self(view: &mut View, core: &Sentinel) {
     view.globals = core.globals().clone();
 }
 
-fn master(m: &Master, core: &Sentinel, links: &Links, infos: &Infos) -> MasterView {
+fn master(m: &Master, core: &Sentinel, shared: &Shared, links: &Links, infos: &Infos) -> MasterView {
     let mut shown = MasterView::new(m.name.clone(), m.address.clone(), m.settings.clone());
     if let Some(server) = m.server() {
         shown.instance = instance(m, &m.address, server, links, infos);
@@ -50,7 +60,7 @@ fn master(m: &Master, core: &Sentinel, links: &Links, infos: &Infos) -> MasterVi
     shown.config_epoch = m.config_epoch;
     shown.failover_state = m.failover.as_ref().map(|f| f.state_name());
     shown.replicas = m.replicas().map(|(address, s)| instance(m, address, s, links, infos)).collect();
-    shown.sentinels = m.peers.iter().filter_map(|(id, w)| peer(*id, w, core, links)).collect();
+    shown.sentinels = m.peers.iter().filter_map(|(id, w)| peer(*id, w, core, shared, links)).collect();
     shown
 }
 
@@ -84,13 +94,13 @@ fn instance(m: &Master, address: &Address, s: &state::Server, links: &Links, inf
     shown
 }
 
-fn peer(id: RunId, w: &state::Watcher, core: &Sentinel, links: &Links) -> Option<PeerView> {
+fn peer(id: RunId, w: &state::Watcher, core: &Sentinel, shared: &Shared, links: &Links) -> Option<PeerView> {
     let known = core.peers().get(&id)?;
     let mut shown = InstanceView::new(known.address.clone(), Role::Master);
     fill(&mut shown, &known.link);
     shown.run_id = Some(id);
     shown.down_since = w.down;
-    shown.link_refcount = core.masters().values().filter(|m| m.peers.contains_key(&id)).count() as u32;
+    shown.link_refcount = shared.get(&id).copied().unwrap_or(1);
     shown.pending_commands = links.pending(&Target::Peer(id));
     shown.flags = Flags { disconnected: !known.link.up, master_down: w.says_down, ..Flags::default() };
     let vote = w.vote.candidate.map(|candidate| (candidate, w.vote.epoch));

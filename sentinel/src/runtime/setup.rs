@@ -1,0 +1,59 @@
+//! What a sentinel begins with, what others need of its loop, and how it ends.
+
+use std::path::PathBuf;
+
+use tokio::sync::broadcast;
+
+use super::Clock;
+use crate::core::config::Secret;
+use crate::core::durable::Durable;
+use crate::request::{Published, Requests};
+use crate::store::Store;
+use crate::view::Views;
+
+/// What a sentinel begins with.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Setup {
+    /// What it knows and has promised.
+    pub durable: Durable,
+    /// Where that is kept.
+    pub store: Store,
+    /// `sentinel.conf`, if it is to be rewritten.
+    pub conf: Option<PathBuf>,
+    /// The port it listens at, told to others.
+    pub port: u16,
+    /// Its own password: also tried at peers that have none of their own set.
+    pub requirepass: Option<Secret>,
+    /// All the randomness it gets.
+    pub seed: u64,
+}
+
+impl Setup {
+    /// A set-up without a configuration file.
+    pub fn new(durable: Durable, store: Store, port: u16, seed: u64) -> Setup {
+        Setup { durable, store, conf: None, port, requirepass: None, seed }
+    }
+}
+
+/// How a sentinel ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It was told to.
+    Told,
+    /// `SENTINEL SIMULATE-FAILURE` wants it to look like a crash.
+    Simulated,
+}
+
+/// What the port needs of the loop.
+#[derive(Debug, Clone)]
+pub struct Handles {
+    /// The picture.
+    pub views: Views,
+    /// Where requests go.
+    pub requests: Requests,
+    /// Where notices come from: subscribe to it.
+    pub published: broadcast::Sender<Published>,
+    /// The clock of the picture.
+    pub clock: Clock,
+}
