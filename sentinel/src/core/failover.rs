@@ -159,7 +159,7 @@ impl Sentinel {
     }
 
     fn advance_select(&mut self, m: &mut Master, f: &mut Failover) -> Flow {
-        if f.reason == Reason::Down && m.down().is_none() {
+        if f.reason == Reason::Down && m.objectively_down.is_none() {
             return self.give_up(m, f, What::AbortMasterBack);
         }
         let Some(fresh_since) = self.detach_replicas(m, f) else {

@@ -158,8 +158,11 @@ impl Sentinel {
                 let master = m.server()?.report.as_ref()?;
                 let predecessor = report.replication_id.is_some()
                     && [master.replication_id, master.former_replication_id].contains(&report.replication_id);
-                let patience = if predecessor { 0 } else { 4 * self.globals.timings.publish_period };
-                Some((s.role_since.max(s.up_since).after(patience), What::ConvertToReplica))
+                let period = self.globals.timings.publish_period;
+                let patience = if predecessor { 0 } else { 4 * period };
+                // A sentinel that has just found its master again may be the one whose news are old.
+                let settled = m.server()?.up_since.after(period);
+                Some((s.role_since.max(s.up_since).after(patience).max(settled), What::ConvertToReplica))
             }
             Role::Replica(following) if self.same(&following.master, &m.address) => None,
             Role::Replica(_) => {

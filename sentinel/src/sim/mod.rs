@@ -13,9 +13,11 @@
 //! | [`net`] | who can reach whom, and how long it takes |
 //! | [`check`] | the invariants |
 //! | [`scenario`] | faults, and what is expected at the end |
+//! | [`explore`] | exhaustive search over votes and epochs at small bounds |
 
 pub mod check;
 pub mod client;
+pub mod explore;
 pub mod net;
 pub mod node;
 pub mod scenario;

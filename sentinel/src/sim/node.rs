@@ -50,16 +50,8 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn new(index: usize, setup: &Setup, rng: &mut Rng, tamper: Tamper) -> Self {
-        let mut master = DurableMaster::new(server_address(0), setup.settings.clone());
-        master.replicas = (1..=setup.replicas).map(server_address).collect();
-        if setup.all_ours {
-            for peer in (0..setup.sentinels).filter(|i| *i != index) {
-                let known = DurablePeer { address: node_address(peer), kind: PeerKind::Ours };
-                master.peers.insert(node_id(peer), known);
-            }
-        }
-        let mut disk = Durable::new(node_id(index));
-        disk.masters.insert(master_name(), master);
+        let peers = if setup.all_ours { Some(PeerKind::Ours) } else { None };
+        let disk = first_disk(index, setup, peers);
         let drift = rng.below(2 * setup.drift_ppm + 1) as i64 - setup.drift_ppm as i64;
         Self {
             index,
@@ -105,6 +97,20 @@ impl Node {
     }
 }
 
+/// What a sentinel finds when it starts for the first time; it knows its peers if their kind is given.
+pub(crate) fn first_disk(index: usize, setup: &Setup, peers: Option<PeerKind>) -> Durable {
+    let mut master = DurableMaster::new(server_address(0), setup.settings.clone());
+    master.replicas = (1..=setup.replicas).map(server_address).collect();
+    for peer in (0..setup.sentinels).filter(|i| *i != index) {
+        if let Some(kind) = peers {
+            master.peers.insert(node_id(peer), DurablePeer { address: node_address(peer), kind });
+        }
+    }
+    let mut disk = Durable::new(node_id(index));
+    disk.masters.insert(master_name(), master);
+    disk
+}
+
 impl Sim {
     pub(crate) fn node_start(&mut self, node: usize) {
         let seed = self.rng.next_u64();
@@ -135,6 +141,13 @@ impl Sim {
             }
         }
         self.at(self.now + down_for, What::Start { node });
+    }
+
+    /// The process dies and is started again, often at once.
+    fn node_crash_briefly(&mut self, node: usize) {
+        let longest = if self.rng.below(2) == 0 { 100 * MS } else { 3_000 * MS };
+        let down_for = 10 * MS + self.rng.below(longest);
+        self.node_crash(node, down_for);
     }
 
     /// The node's clock leaps, as after the sleep of a virtual machine.
@@ -239,13 +252,17 @@ impl Sim {
                 }
                 if crash {
                     self.now = arrived;
-                    let down_for = 100 * MS + self.rng.below(3_000 * MS);
-                    return self.node_crash(node, down_for);
+                    return self.node_crash_briefly(node);
                 }
                 self.now += 500 + self.rng.below(12 * MS);
                 continue;
             }
+            let spoke = matches!(action, Action::Answer(..));
             self.perform_one(node, life, action);
+            if spoke && self.rng.below(1_000) < self.setup.crash_at_save {
+                self.now = arrived;
+                return self.node_crash_briefly(node);
+            }
         }
         if saves > 0 {
             self.nodes[node].busy_until = self.now;
