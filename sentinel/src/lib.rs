@@ -10,6 +10,7 @@
 //! | [`runtime`] | the one loop: events in, actions carried out in order; scripts and `sentinel.conf` behind it |
 //! | [`server`] | the port that clients, operators and other sentinels talk to |
 //! | [`cli`] | the program: arguments, and a sentinel put together from a file |
+//! | [`tls`] | encryption of the port and of links (feature `tls`) |
 //! | [`view`] | what the port shows: one immutable picture, built by the runtime |
 //! | [`store`] | what a restart must find, on disk |
 //! | [`request`] | what the port asks of the runtime's loop |
@@ -36,4 +37,9 @@ pub mod server;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod store;
+#[cfg(feature = "tls")]
+pub mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+pub mod tls;
 pub mod view;

@@ -64,7 +64,7 @@ async fn serve(args: &Args, config: crate::conf::Config) -> ExitCode {
         Ok(server) => server,
         Err(e) => return failed(&e),
     };
-    let port = server.addresses().first().map_or(config.server.port, |a| a.port());
+    let port = server.announced_port();
     let setup = match start::set_up(args, &config, port, rand::random()) {
         Ok(setup) => setup,
         Err(e) => return failed(&e),

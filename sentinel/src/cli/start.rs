@@ -14,6 +14,7 @@ use crate::core::durable::Durable;
 use crate::core::ids::RunId;
 use crate::runtime::{self, Setup};
 use crate::store::{Differs, Store, StoreError, merge};
+use crate::tls::Connector;
 
 /// Why it cannot start.
 #[derive(Debug, Error)]
@@ -23,6 +24,8 @@ pub(super) enum StartError {
     Read { path: PathBuf, source: io::Error },
     #[error("{}:\n{problems}", path.display())]
     Conf { path: PathBuf, problems: Problems },
+    #[error("{0}")]
+    Tls(String),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -57,6 +60,7 @@ pub(super) fn set_up(args: &Args, config: &Config, port: u16, seed: u64) -> Resu
     let mut setup = Setup::new(durable, store, port, seed);
     setup.conf = (!args.keep_conf).then_some(conf);
     setup.requirepass = config.server.requirepass.clone();
+    setup.tls = Connector::new(&config.server.tls).map_err(StartError::Tls)?;
     Ok(setup)
 }
 

@@ -71,7 +71,6 @@ pub fn parse_with(text: &[u8], include: impl FnMut(&str) -> Result<Vec<u8>, Stri
         }
     }
     parser.names_resolve();
-    parser.not_encrypted(&lines);
     if parser.problems.is_empty() {
         parser.config.warnings = user::sorted(parser.warnings);
         return Ok(parser.config);
@@ -148,15 +147,6 @@ impl Parser {
                 let what = format!("`{host}` is no IP address; host names need `sentinel resolve-hostnames yes`");
                 self.problems.push(Problem { file, line, key, what });
             }
-        }
-    }
-
-    /// Says what `tls-replication` does not do.
-    fn not_encrypted(&mut self, lines: &[Line]) {
-        let asked = lines.iter().find(|line| line.words[0] == "tls-replication");
-        if let (true, Some(line)) = (self.config.server.tls.replication, asked) {
-            let what = "links to servers and other sentinels are not encrypted by this version; the port is";
-            self.warn(line, "tls-replication", what);
         }
     }
 
@@ -267,15 +257,6 @@ sentinel known-sentinel m 127.0.0.1 1
         let twice = "sentinel monitor m 127.0.0.1 1 1\nsentinel monitor m 127.0.0.1 2 1\n";
         let error = parse(twice.as_bytes()).unwrap_err().to_string();
         assert!(error.ends_with("this name stands in line 1 already; a name is monitored once"), "{error}");
-    }
-
-    #[test]
-    fn what_is_not_encrypted_is_said() {
-        let config = parse(b"tls-port 1\ntls-replication yes\n").unwrap();
-        let expected = "line 2: `tls-replication`: links to servers and other sentinels are not encrypted by this version; \
-            the port is";
-        assert_eq!(config.warnings.iter().map(Problem::to_string).collect::<Vec<_>>(), [expected]);
-        assert_eq!(parse(b"tls-replication no\n").unwrap().warnings, []);
     }
 
     #[test]

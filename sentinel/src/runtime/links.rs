@@ -12,6 +12,7 @@ use crate::core::config::Secret;
 use crate::core::event::{Done, Event, Failure, Question};
 use crate::core::ids::{Address, MasterName, Millis, RunId, ServerRef, Target, Ticket};
 use crate::core::state::Sentinel;
+use crate::tls::Connector;
 
 /// All links.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ pub(super) struct Links {
     me: RunId,
     port: u16,
     requirepass: Option<Secret>,
+    tls: Option<Connector>,
 }
 
 #[derive(Debug)]
@@ -36,7 +38,12 @@ struct Kept<L> {
 impl Links {
     pub(super) fn new(sink: Sink, me: RunId, port: u16, requirepass: Option<Secret>) -> Links {
         let (servers, peers, standing) = Default::default();
-        Links { servers, peers, standing, last: 0, sink, me, port, requirepass }
+        Links { servers, peers, standing, last: 0, sink, me, port, requirepass, tls: None }
+    }
+
+    /// Links that are encrypted, or not.
+    pub(super) fn encrypted(self, tls: Option<Connector>) -> Links {
+        Links { tls, ..self }
     }
 
     /// Whether a link of this life is kept still.
@@ -184,7 +191,7 @@ impl Links {
             }
             Target::Peer(_) => (None, self.requirepass.clone(), Names::default()),
         };
-        Access { address, resolve: globals.resolve_hostnames, user, pass, names, me: self.me }
+        Access { address, resolve: globals.resolve_hostnames, user, pass, names, tls: self.tls.clone(), me: self.me }
     }
 
     fn server(&self, server: &ServerRef, f: impl FnOnce(&dyn Backend)) {

@@ -97,7 +97,7 @@ impl Runtime {
         let (sink, inbox) = mpsc::channel(INBOX);
         let (sender, requests) = mpsc::channel(REQUESTS);
         let (published, _) = broadcast::channel(SUBSCRIBERS);
-        let links = Links::new(sink, setup.durable.me, setup.port, setup.requirepass);
+        let links = Links::new(sink, setup.durable.me, setup.port, setup.requirepass).encrypted(setup.tls);
         let view = View::new(setup.durable.me);
         let views = view.clone().shared();
         let core = Sentinel::new(setup.durable, setup.seed, clock.now());

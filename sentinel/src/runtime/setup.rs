@@ -9,6 +9,7 @@ use crate::core::config::Secret;
 use crate::core::durable::Durable;
 use crate::request::{Published, Requests};
 use crate::store::Store;
+use crate::tls::Connector;
 use crate::view::Views;
 
 /// What a sentinel begins with.
@@ -25,6 +26,8 @@ pub struct Setup {
     pub port: u16,
     /// Its own password: also tried at peers that have none of their own set.
     pub requirepass: Option<Secret>,
+    /// Encrypts links.
+    pub tls: Option<Connector>,
     /// All the randomness it gets.
     pub seed: u64,
 }
@@ -32,7 +35,7 @@ pub struct Setup {
 impl Setup {
     /// A set-up without a configuration file.
     pub fn new(durable: Durable, store: Store, port: u16, seed: u64) -> Setup {
-        Setup { durable, store, conf: None, port, requirepass: None, seed }
+        Setup { durable, store, conf: None, port, requirepass: None, tls: None, seed }
     }
 }
 

@@ -86,6 +86,12 @@ impl Server {
         self.listeners.iter().filter_map(|(listener, _)| listener.local_addr().ok()).collect()
     }
 
+    /// The port that other sentinels are told: that of TLS if they come by TLS, or if there is no other.
+    pub fn announced_port(&self) -> u16 {
+        let (plain, tls) = (self.config.port, self.config.tls.port);
+        if tls != 0 && (plain == 0 || self.config.tls.replication) { tls } else { plain }
+    }
+
     /// Accepts and serves connections. Never ends by itself; dropping it closes the port and all connections.
     pub async fn serve(self, wiring: Wiring) {
         let port = Arc::new(Port::new(self.config, self.users, wiring));
@@ -129,7 +135,7 @@ fn open(
 
 #[cfg(feature = "tls")]
 fn encryption(config: &TlsConfig) -> Result<Layer, BindError> {
-    super::tls::acceptor(config).map(Layer::Tls).map_err(BindError::Tls)
+    crate::tls::acceptor(config).map(Layer::Tls).map_err(BindError::Tls)
 }
 
 #[cfg(not(feature = "tls"))]

@@ -6,7 +6,7 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `listen` | where the port listens; accepting; `tls` with the feature of that name |
+//! | `listen` | where the port listens; accepting |
 //! | `connection` | one connection, the only place that waits |
 //! | `session` | one connection's state, and what each command does to it |
 //! | `step` | what follows from a command |
@@ -38,8 +38,6 @@ mod subscriptions;
 mod testing;
 #[cfg(test)]
 mod tests;
-#[cfg(feature = "tls")]
-mod tls;
 mod users;
 
 pub use listen::{BindError, Server};

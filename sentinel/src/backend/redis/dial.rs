@@ -4,12 +4,13 @@
 //! its kernel does that for it.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -18,11 +19,14 @@ use crate::core::config::Secret;
 use crate::core::event::Cause;
 use crate::core::ids::{Address, RunId};
 use crate::resp::{ReplyDecoder, Value, encode_command};
+use crate::tls::Connector;
 
 /// The longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(1);
 /// The longest wait for a name.
 const RESOLVE: Duration = Duration::from_secs(2);
+/// The longest wait for encryption to stand.
+const HANDSHAKE: Duration = Duration::from_secs(2);
 /// The longest wait for a reply of the login, and for a single command.
 pub(super) const REPLY: Duration = Duration::from_secs(2);
 
@@ -56,6 +60,8 @@ pub struct Access {
     pub pass: Option<Secret>,
     /// Commands that have another name there.
     pub names: Names,
+    /// Encrypts the connection.
+    pub tls: Option<Connector>,
     /// Who connects.
     pub me: RunId,
 }
@@ -67,14 +73,21 @@ pub(super) enum Kind {
     Subscription,
 }
 
+/// TCP, or TLS over it.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Debug + Send + Sync + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Debug + Send + Sync + Unpin> Stream for S {}
+
 /// A connection that has passed its login.
 #[derive(Debug)]
 pub(super) struct Dialled {
-    pub(super) stream: TcpStream,
+    stream: Box<dyn Stream>,
     pub(super) decoder: ReplyDecoder,
     pub(super) buffer: BytesMut,
     /// The address of the other end.
     pub(super) ip: IpAddr,
+    /// The address of this end.
+    pub(super) local: Option<IpAddr>,
 }
 
 /// Connects and logs in.
@@ -86,7 +99,9 @@ pub(super) async fn dial(access: &Access, kind: Kind) -> Result<Dialled, Cause> 
     let stream = connected.map_err(|_| Cause::Unreachable)?.map_err(|e| refused(&e))?;
     // A reply that waits for more to send would cost detection up to 40 ms.
     stream.set_nodelay(true).map_err(|_| Cause::Unreachable)?;
-    let mut dialled = Dialled { stream, decoder: ReplyDecoder::default(), buffer: BytesMut::new(), ip };
+    let local = stream.local_addr().ok().map(|a| a.ip());
+    let stream = encrypt(stream, access.tls.as_ref()).await?;
+    let mut dialled = Dialled { stream, decoder: ReplyDecoder::default(), buffer: BytesMut::new(), ip, local };
     let replies = dialled.ask(&login(access, kind)).await.map_err(|e| lost(&e))?;
     if replies.iter().any(denied) { Err(Cause::Denied) } else { Ok(dialled) }
 }
@@ -96,12 +111,18 @@ impl Dialled {
     pub(super) async fn ask(&mut self, commands: &[Words]) -> io::Result<Vec<Value>> {
         let mut out = BytesMut::new();
         commands.iter().for_each(|words| encode_command(words, &mut out));
-        timeout(REPLY, self.stream.write_all(&out)).await??;
+        timeout(REPLY, self.write(&out)).await??;
         let mut replies = Vec::with_capacity(commands.len());
         while replies.len() < commands.len() {
             replies.push(timeout(REPLY, self.next()).await??);
         }
         Ok(replies)
+    }
+
+    /// Sends bytes whole, also through a layer of encryption that keeps some back.
+    pub(super) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await?;
+        self.stream.flush().await
     }
 
     /// The next reply or message.
@@ -117,6 +138,20 @@ impl Dialled {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
+    }
+}
+
+/// A server that shows a certificate of nobody known, or wants one that is not shown, does not let us in.
+async fn encrypt(stream: TcpStream, tls: Option<&Connector>) -> Result<Box<dyn Stream>, Cause> {
+    let Some(tls) = tls else { return Ok(Box::new(stream)) };
+    match timeout(HANDSHAKE, tls.connect(stream)).await {
+        Ok(Ok(stream)) => Ok(Box::new(stream)),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
+            tracing::debug!(%error, "no TLS");
+            Err(Cause::Denied)
+        }
+        Ok(Err(error)) => Err(lost(&error)),
+        Err(_) => Err(Cause::Unreachable),
     }
 }
 
@@ -180,6 +215,7 @@ pub(super) mod tests {
             user: Some("watch".into()),
             pass: Some(Secret("hunter2".into())),
             names: Names::default(),
+            tls: None,
             me: RunId::from_number(7),
         }
     }
@@ -239,6 +275,7 @@ pub(super) mod tests {
             user: None,
             pass: Some(Secret("hunter2".into())),
             names: Names::default(),
+            tls: None,
             me: RunId::from_number(1),
         };
         assert!(!format!("{access:?}").contains("hunter2"));

@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
@@ -164,8 +163,7 @@ impl Keeper {
 
     /// Serves a connection until it breaks.
     async fn stand(&mut self, access: &Access, mut dialled: Dialled) -> Cause {
-        *self.shared.local.lock().unwrap_or_else(PoisonError::into_inner) =
-            dialled.stream.local_addr().ok().map(|a| a.ip());
+        *self.shared.local.lock().unwrap_or_else(PoisonError::into_inner) = dialled.local;
         let ip = dialled.ip.to_string();
         if *ip != *access.address.host {
             self.tell(Event::Resolved { name: access.address.host.to_string(), ip }, None).await;
@@ -220,7 +218,7 @@ impl Keeper {
             next = self.calls.try_recv().ok();
         }
         self.shared.pending.store(open.len() as u32, Ordering::Relaxed);
-        let written = timeout(REPLY, dialled.stream.write_all(&out)).await;
+        let written = timeout(REPLY, dialled.write(&out)).await;
         written.map_err(|_| Cause::Unreachable)?.map_err(|e| lost(&e))
     }
 
@@ -268,7 +266,7 @@ fn refuse(call: Call) {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncReadExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
 
     use super::super::dial::tests::access;
