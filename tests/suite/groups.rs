@@ -130,6 +130,7 @@ pub(crate) const GROUPS: &[Group] = &[
             step(Always, "sentinel", Package("mainstay-sentinel")),
             step(Always, "the program as a process", Target(TESTS, "sentinel_program")),
             step(Real, "failovers, also in one quorum with redis-sentinel", Target(TESTS, "sentinel_failover")),
+            step(Real, "passwords and renamed commands", Target(TESTS, "sentinel_access")),
             step(Real, "switchovers under load", Target(TESTS, "sentinel_switchover")),
             step(Real, "fences", Target(TESTS, "sentinel_fencing")),
             step(Real, "from redis-sentinel and back", Target(TESTS, "sentinel_migrate")),

@@ -170,6 +170,11 @@ impl Sentinel {
         std::fs::read_to_string(&self.conf).unwrap_or_default()
     }
 
+    /// What it has written so far.
+    pub fn process_output(&self) -> String {
+        self.process.stdout() + &self.process.stderr()
+    }
+
     /// The process.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process

@@ -69,8 +69,10 @@ fn state_directory(args: &Args, systemd: Option<OsString>) -> PathBuf {
     if let Some(told) = &args.state {
         return told.clone();
     }
-    if let Some(dir) = systemd.filter(|d| !d.is_empty()) {
-        return dir.into();
+    // A unit may name several, parted by colons.
+    let first = systemd.and_then(|dirs| std::env::split_paths(&dirs).next());
+    if let Some(dir) = first.filter(|d| !d.as_os_str().is_empty()) {
+        return dir;
     }
     let mut beside = args.conf.clone().into_os_string();
     beside.push(".state");
@@ -151,7 +153,7 @@ mod tests {
     fn where_the_state_is() {
         let (_dir, mut args) = dir("where", CONF);
         assert!(state_directory(&args, None).ends_with("sentinel.conf.state"));
-        assert_eq!(state_directory(&args, Some("/var/lib/s".into())), PathBuf::from("/var/lib/s"));
+        assert_eq!(state_directory(&args, Some("/var/lib/s:/x".into())), PathBuf::from("/var/lib/s"));
         args.state = Some("/told".into());
         assert_eq!(state_directory(&args, Some("/var/lib/s".into())), PathBuf::from("/told"));
         assert_ne!(new_id(), new_id());

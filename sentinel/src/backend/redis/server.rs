@@ -7,6 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use super::commands::{Become, option, ping_reply};
 use super::dial::{Access, Kind, dial};
 use super::link::{Link, Orders};
@@ -102,16 +104,12 @@ impl Backend for Server {
 
     fn pause_writes(&self, ticket: Ticket, ms: u64) {
         let access = self.access.clone();
-        self.run(ticket, async move { pause(&access, ms).await });
+        self.run(ticket, in_time(async move { pause(&access, ms).await }));
     }
 
     fn resume_writes(&self, ticket: Ticket) {
         let access = self.access.clone();
-        self.run(ticket, async move {
-            let mut dialled = dial(&access, Kind::Commands).await.map_err(|_| Failure::NotSent)?;
-            let replies = dialled.ask(&[access.names.words("CLIENT", &["UNPAUSE"])]).await;
-            ok(replies.map_err(|_| Failure::Unknown)?.first())
-        });
+        self.run(ticket, in_time(async move { resume(&access).await }));
     }
 
     fn publish(&self, own: &Address, body: &HelloBody) {
@@ -187,6 +185,16 @@ async fn pause(access: &Access, ms: u64) -> Result<Done, Failure> {
     ok(replies.first())?;
     let report = replies.get(1).and_then(Value::as_str).and_then(info::parse).ok_or(Failure::Unknown)?;
     Ok(Done::Paused { offset: report.offset })
+}
+
+async fn resume(access: &Access) -> Result<Done, Failure> {
+    let mut dialled = dial(access, Kind::Commands).await.map_err(|_| Failure::NotSent)?;
+    let replies = dialled.ask(&[access.names.words("CLIENT", &["UNPAUSE"])]).await;
+    ok(replies.map_err(|_| Failure::Unknown)?.first())
+}
+
+async fn in_time(task: impl Future<Output = Result<Done, Failure>>) -> Result<Done, Failure> {
+    timeout(TASK, task).await.unwrap_or(Err(Failure::Unknown))
 }
 
 fn ok(reply: Option<&Value>) -> Result<Done, Failure> {
