@@ -62,7 +62,10 @@ impl Sentinel {
         if *address == m.address {
             let says_replica = server.report.as_ref().is_some_and(|r| matches!(r.role, Role::Replica(_)));
             if says_replica {
-                at = at.min(server.role_since.after(settings.down_after + 2 * timings.info_period));
+                // One that follows a master among its replicas was switched by a leader that did not live to tell.
+                let switched = m.replicas().any(|(to, s)| s.says_master() && server.follows(to));
+                let patience = if switched { 0 } else { 2 * timings.info_period };
+                at = at.min(server.role_since.after(settings.down_after + patience));
             }
             if let Some(since) = server.rebooted.filter(|_| settings.reboot_down_after > 0) {
                 at = at.min(since.after(settings.reboot_down_after));

@@ -41,7 +41,7 @@ impl Sentinel {
         }
         let history = history(m, &fit);
         let by_offset = m.settings.confirmed_writes.is_some();
-        let best = fit.into_iter().min_by_key(|(_, server)| merit(m, server, history, by_offset));
+        let best = fit.into_iter().min_by_key(|(address, server)| merit(m, address, server, history, by_offset));
         best.map(|(address, _)| address.clone()).ok_or(why)
     }
 
@@ -65,7 +65,7 @@ impl Sentinel {
             return unfit("its report is older than the outage");
         }
         match &report.role {
-            Role::Master if promoted_before(m, report) => Ok(()),
+            Role::Master if promoted_before(m, address, report) => Ok(()),
             Role::Master => unfit("it reports to be a master of another history"),
             Role::Replica(following) if following.priority == 0 => unfit("its priority is 0"),
             Role::Replica(following) => {
@@ -89,20 +89,21 @@ fn history(m: &Master, fit: &[(&Address, &Server)]) -> Option<ReplicationId> {
     masters.or_else(|| fit.iter().filter_map(|(_, s)| s.history()).max_by_key(|id| (count(*id), *id)))
 }
 
-/// It was promoted out of the master's present history: by a leader that did not live to tell.
-fn promoted_before(m: &Master, report: &Report) -> bool {
+/// It was promoted out of the master's present history, or the master follows it: by a leader that did not live to tell.
+fn promoted_before(m: &Master, address: &Address, report: &Report) -> bool {
     let masters = m.server().and_then(Server::history);
-    masters.is_some() && report.former_replication_id == masters
+    let follows = m.server().is_some_and(|s| s.follows(address));
+    follows || (masters.is_some() && report.former_replication_id == masters)
 }
 
-fn merit(m: &Master, server: &Server, history: Option<ReplicationId>, by_offset: bool) -> Merit {
+fn merit(m: &Master, address: &Address, server: &Server, history: Option<ReplicationId>, by_offset: bool) -> Merit {
     let report = server.report.as_ref();
     let offset = report.map_or(0, |r| r.offset);
     let priority = report.map_or(u32::MAX, |r| match &r.role {
         Role::Replica(following) => following.priority,
         Role::Master => 0,
     });
-    let before = report.is_some_and(|r| r.role == Role::Master && promoted_before(m, r));
+    let before = report.is_some_and(|r| r.role == Role::Master && promoted_before(m, address, r));
     let first = if by_offset { offset } else { 0 };
     (!before, server.history() != history, Reverse(first), priority, Reverse(offset), server.run_id)
 }
