@@ -1,12 +1,12 @@
 //! What the port shows: one immutable picture of the sentinel, built by the runtime and swapped whole.
 //!
-//! A reader loads the present picture and never waits; a writer builds the next one and stores it. Each master sits behind
-//! its own `Arc`, so a new picture of one master costs one master. Moments are on the runtime's monotonic clock; the port
-//! turns them into ages when it answers.
+//! A reader loads the present picture and never waits; a writer builds the next one and stores it. Each master sits
+//! behind its own `Arc`, so a new picture of one master costs one master. Moments are on the runtime's monotonic clock;
+//! the port turns them into ages when it answers.
 //!
-//! Two rules make the picture one that clients can rely on. Before the notice `+switch-master` is published, and before a
-//! [`Request`](crate::request::Request) is answered, the picture that shows its effect is stored. Nothing else needs to be
-//! fresh at once: times of pings may be shown a little late.
+//! Two rules make the picture one that clients can rely on. Before the notice `+switch-master` is published, and before
+//! a [`Request`](crate::request::Request) is answered, the picture that shows its effect is stored. Nothing else needs
+//! to be fresh at once: times of pings may be shown a little late.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

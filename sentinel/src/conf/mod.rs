@@ -1,16 +1,16 @@
 //! `sentinel.conf`: read whole with all problems at once, and rewritten the way redis-sentinel does.
 //!
-//! Everything here is a function of text: what a file holds comes in, what it means or what it becomes comes out. Whoever
-//! has a file reads it, follows `include` and writes it safely.
+//! Everything here is a function of text: what a file holds comes in, what it means or what it becomes comes out.
+//! Whoever has a file reads it, follows `include` and writes it safely.
 //!
-//! Two things are stricter than in redis-sentinel, because a typo that is passed over silently costs a night: numbers must
-//! be numbers (`1000x` is none), and a directive unknown to Redis and to us is a problem even where Redis would stop at an
-//! earlier one. Two are kinder: what redis-sentinel wrote twice itself (a replica under two directives) is read without
-//! complaint, and a value set twice is a warning.
+//! Two things are stricter than in redis-sentinel, because a typo that is passed over silently costs a night: numbers
+//! must be numbers (`1000x` is none), and a directive unknown to Redis and to us is a problem even where Redis would
+//! stop at an earlier one. Two are kinder: what redis-sentinel wrote twice itself (a replica under two directives) is
+//! read without complaint, and a value set twice is a warning.
 //!
 //! Directives of our own have the form of the others: `sentinel fencing <master> gate 1`, `sentinel confirmed-writes
-//! <master> 1`, `sentinel lossless-failover <master> no`, `sentinel observe-only <master> yes`. A redis-sentinel refuses a
-//! file that holds one; remove them before going back.
+//! <master> 1`, `sentinel lossless-failover <master> no`, `sentinel observe-only <master> yes`. A redis-sentinel
+//! refuses a file that holds one; remove them before going back.
 //!
 //! | file | what it is |
 //! |---|---|

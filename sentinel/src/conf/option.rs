@@ -96,7 +96,8 @@ pub fn change<T: AsRef<str>>(option: &str, values: &[T]) -> Result<Change, Optio
     })
 }
 
-/// All options of a master as words of a file, in the order of redis-sentinel, and whether each differs from its default.
+/// All options of a master as words of a file, in the order of redis-sentinel, and whether each differs from its
+/// default.
 pub(super) fn words_of_settings(settings: &Settings) -> Vec<(&'static str, Vec<String>, bool)> {
     let default = Settings::new(settings.quorum);
     let yes = |on: bool| String::from(if on { "yes" } else { "no" });

@@ -1,4 +1,5 @@
-//! The passes over the lines: `monitor` first, for all others refer to it, then the rest, so that order does not matter.
+//! The passes over the lines: `monitor` first, for all others refer to it, then the rest, so that order does not
+//! matter.
 
 use super::lines::{self, Line};
 use super::problem::{Problem, Problems};

@@ -1,4 +1,5 @@
-//! `sentinel …` directives: masters, what is set for them, what was learnt of them, and what holds for the whole sentinel.
+//! `sentinel …` directives: masters, what is set for them, what was learnt of them, and what holds for the whole
+//! sentinel.
 
 use super::lines::Line;
 use super::option::{self, OPTIONS, OptionError, number, yes_no};

@@ -1,5 +1,5 @@
-//! Directives that are not about masters: those that matter to a sentinel's port and process, and those that only a Redis
-//! server acts on, which are known by name and passed over.
+//! Directives that are not about masters: those that matter to a sentinel's port and process, and those that only a
+//! Redis server acts on, which are known by name and passed over.
 
 use super::option::{number, yes_no};
 use super::problem::hint;

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-/// A reply. Types that only version 3 has are written in version 2 as Redis does: maps flat, sets as arrays, the rest as
-/// strings or numbers.
+/// A reply. Types that only version 3 has are written in version 2 as Redis does: maps flat, sets as arrays, the rest
+/// as strings or numbers.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// A short text without line ends.

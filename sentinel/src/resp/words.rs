@@ -1,8 +1,8 @@
 //! Words on a line, with Redis' quoting: in requests typed by hand and in `sentinel.conf`.
 //!
 //! Blanks part words. In double quotes `\n \r \t \b \a \xHH` stand for bytes and `\` for the byte after it; in single
-//! quotes only `\'` is special. A closing quote must be followed by a blank or the end. Anywhere else quotes open in the
-//! middle of a word, too: `a"b c"` is one word.
+//! quotes only `\'` is special. A closing quote must be followed by a blank or the end. Anywhere else quotes open in
+//! the middle of a word, too: `a"b c"` is one word.
 
 /// A quote is not closed, or something follows the closing one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

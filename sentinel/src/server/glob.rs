@@ -38,7 +38,8 @@ fn one(pattern: &[u8], byte: u8) -> Option<usize> {
     }
 }
 
-/// Length of a class with its closing bracket, if the byte is in it. One without an end goes on to the end of the pattern.
+/// Length of a class with its closing bracket, if the byte is in it. One without an end goes on to the end of the
+/// pattern.
 fn in_class(class: &[u8], byte: u8) -> Option<usize> {
     let negated = class.first() == Some(&b'^');
     let (mut at, mut found) = (usize::from(negated), false);

@@ -1,5 +1,5 @@
-//! `INFO`: the sections that a sentinel has, in Redis' format. Fields of a Redis server that a sentinel has nothing to say
-//! about are left out.
+//! `INFO`: the sections that a sentinel has, in Redis' format. Fields of a Redis server that a sentinel has nothing to
+//! say about are left out.
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,5 +1,5 @@
-//! The maps that describe a master, a replica or a sentinel. Their keys, their order and that all values are strings are
-//! part of the interface: there are clients that take values by position.
+//! The maps that describe a master, a replica or a sentinel. Their keys, their order and that all values are strings
+//! are part of the interface: there are clients that take values by position.
 
 use crate::core::ids::Millis;
 use crate::resp::Value;

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
-use super::clients::Client;
+use super::clients::{Client, Filter};
 use super::command::{self, Called};
 use super::sentinel::{self, Sight};
 use super::step::Step;
@@ -109,13 +109,13 @@ impl Session {
             let text = format!("NOPERM this user has no permissions to run the '{}' command", called.full_name());
             return Step::error(text);
         }
-        let by = if called.command.name == "psubscribe" { By::Pattern } else { By::Channel };
-        let channels = if called.command.name.ends_with("subscribe") && !called.command.name.contains("un") {
-            &words[1..]
-        } else {
-            &[]
+        let listens = match called.command.name {
+            "subscribe" => Some(By::Channel),
+            "psubscribe" => Some(By::Pattern),
+            _ => None,
         };
-        if let Some(channel) = channels.iter().find(|channel| !may_listen(&user, by, channel)) {
+        let forbidden = listens.and_then(|by| words[1..].iter().find(|channel| !may_listen(&user, by, channel)));
+        if let Some(channel) = forbidden {
             self.remember("channel", &String::from_utf8_lossy(channel), world);
             return Step::error("NOPERM this user has no permissions to access one of the channels used as arguments");
         }
@@ -140,7 +140,13 @@ impl Session {
             }
             ("client", Some("reply")) => self.reply(&rest[0]),
             ("client", Some(sub)) => client::call(sub, rest, &self.client, &port.clients, &port.users, now),
-            ("acl", Some(sub)) => acl::call(sub, rest, &port.users, &self.user, port.config.aclfile.as_deref(), now),
+            ("acl", Some(sub)) => {
+                let step = acl::call(sub, rest, &port.users, &self.user, port.config.aclfile.as_deref(), now);
+                if sub == "deluser" {
+                    self.cut_off(rest, port);
+                }
+                step
+            }
             ("command", sub) => help::command(sub, rest),
             ("auth", _) => login::auth(self, rest, world),
             ("hello", _) => login::hello(self, rest, world),
@@ -159,6 +165,16 @@ impl Session {
             ("punsubscribe", _) => self.unsubscribe(By::Pattern, rest),
             ("shutdown", _) => shutdown(rest),
             (name, _) => Step::error(format!("ERR wrong number of arguments for '{name}' command")),
+        }
+    }
+
+    /// Ends the connections of users that are no more; this one ends with its next command.
+    fn cut_off(&self, names: &[Bytes], port: &Port) {
+        for name in names.iter().filter_map(|name| std::str::from_utf8(name).ok()) {
+            if port.users.get(name).is_none() {
+                let filter = Filter { user: Some(name.to_owned()), but: Some(self.client.id), ..Filter::default() };
+                port.clients.select(&filter).iter().for_each(|client| client.kill.notify_one());
+            }
         }
     }
 
