@@ -7,7 +7,7 @@
 use super::action::Action;
 use super::durable::PeerKind;
 use super::event::Hello;
-use super::ids::{Address, RunId, Target};
+use super::ids::{Address, Epoch, RunId, Target};
 use super::notice::What;
 use super::state::{Link, Master, Peer, Sentinel, Watcher};
 
@@ -27,10 +27,18 @@ impl Sentinel {
             let Some(watcher) = m.peers.get_mut(&hello.peer) else { return };
             watcher.last_hello = s.now;
             s.see_epoch(hello.current_epoch);
-            if hello.config_epoch > m.config_epoch {
+            if hello.config_epoch > m.config_epoch || s.loses_tie(m, &hello) {
                 s.take_config(m, &hello);
             }
         });
+    }
+
+    /// Two operators made two masters in one epoch, without votes: the smaller address wins everywhere.
+    fn loses_tie(&self, m: &Master, hello: &Hello) -> bool {
+        hello.config_epoch == m.config_epoch
+            && m.config_epoch > Epoch::default()
+            && m.servers.contains_key(&hello.master_address)
+            && hello.master_address < *m.current_address()
     }
 
     /// A known peer listens elsewhere now, or took over the address of another.
@@ -124,7 +132,6 @@ impl Sentinel {
 mod tests {
     use super::*;
     use crate::core::event::Event;
-    use crate::core::ids::Epoch;
     use crate::core::table::{Table, channels, replica_address};
 
     fn hello(t: &Table, peer: u64, port: u16, config_epoch: u64, to: &Address) -> Event {
@@ -151,10 +158,19 @@ mod tests {
         assert!(places.is_sorted());
         assert_eq!(t.master().address, replica_address(0));
         t.step(hello(&t, 3, 26_003, 4, &old));
-        t.step(hello(&t, 3, 26_003, 5, &old));
         assert_eq!(t.master().address, replica_address(0));
         assert_eq!(t.master().config_epoch, Epoch(5));
         assert!(t.master().servers.contains_key(&old));
+    }
+
+    #[test]
+    fn two_masters_of_one_epoch_become_one() {
+        let mut t = Table::settled();
+        t.step(hello(&t, 2, 26_002, 5, &replica_address(1)));
+        t.step(hello(&t, 3, 26_003, 5, &replica_address(0)));
+        assert_eq!(t.master().address, replica_address(0));
+        t.step(hello(&t, 2, 26_002, 5, &replica_address(1)));
+        assert_eq!(t.master().address, replica_address(0));
     }
 
     #[test]
