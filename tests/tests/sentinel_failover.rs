@@ -132,12 +132,16 @@ fn a_killed_master_is_replaced_sooner_with_less_patience() {
     assert!(kills(200, &[ours(), ours(), ours()], runs()) < 1_200);
 }
 
+// A redis-sentinel tries a link once a second, also when the address has just changed: with no more patience than that it
+// may hold a master that ours promoted at once for down before it has connected to it.
+const MIXED: u32 = 1_500;
+
 #[test]
 fn two_redis_sentinels_and_one_of_ours() {
-    kills(1_000, &[theirs(), theirs(), ours()], runs());
+    kills(MIXED, &[theirs(), theirs(), ours()], runs());
 }
 
 #[test]
 fn two_of_ours_and_one_redis_sentinel() {
-    kills(1_000, &[ours(), ours(), theirs()], runs());
+    kills(MIXED, &[ours(), ours(), theirs()], runs());
 }
