@@ -318,7 +318,10 @@ user x on
                 settings.auth_user = user;
                 settings.auth_pass = pass.map(Secret);
                 settings.notification_script = script;
-                settings.rename_commands = renamed;
+                for (command, name) in &renamed {
+                    // An equal name is none.
+                    change("rename-command", &[command, name]).unwrap().apply(&mut settings);
+                }
                 settings.lossless_failover = lossless;
                 settings.observe_only = observe;
                 settings.confirmed_writes = confirmed;
