@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`node`] | a sentinel and its driver: clock, disk, links |
 //! | [`server`] | a model of a data server: roles, histories, asynchronous replication, write gate, pause of writes |
+//! | `replication` | how those servers follow each other |
 //! | [`client`] | a client that writes and remembers what was acknowledged |
 //! | [`net`] | who can reach whom, and how long it takes |
 //! | [`check`] | the invariants |
@@ -20,6 +21,7 @@ pub mod client;
 pub mod explore;
 pub mod net;
 pub mod node;
+mod replication;
 pub mod scenario;
 pub mod server;
 

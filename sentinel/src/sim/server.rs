@@ -24,7 +24,7 @@ pub(crate) enum ToServer {
     /// A replica asks to follow.
     Follow { generation: u32, history: u64, offset: usize },
     /// The answer: from `start` on, or the whole log.
-    Sync { generation: u32, history: u64, former: Option<(u64, usize)>, start: usize, log: Vec<u32>, whole: bool },
+    Sync { generation: u32, copy: DataCopy },
     /// New writes.
     Stream { generation: u32, start: usize, log: Vec<u32> },
     /// A replica has come so far.
@@ -35,6 +35,18 @@ pub(crate) enum ToServer {
     Tick { life: u32 },
     /// A pause of writes may be over.
     PauseOver,
+}
+
+/// What a master gives a replica that asks to follow.
+#[derive(Debug, Clone, Hash)]
+pub(crate) struct DataCopy {
+    pub(super) history: u64,
+    pub(super) former: Option<(u64, usize)>,
+    /// The log from here on.
+    pub(super) start: usize,
+    pub(super) log: Vec<u32>,
+    /// It replaces what the replica has.
+    pub(super) whole: bool,
 }
 
 /// A sentinel's command.
@@ -54,7 +66,7 @@ pub(crate) enum Command {
 
 /// Whom a server follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
     Master,
     /// `of: None`: nobody, and takes no writes.
     Replica {
@@ -65,10 +77,10 @@ enum Part {
 }
 
 #[derive(Debug, Clone)]
-struct Follower {
-    generation: u32,
-    offset: usize,
-    heard: Micros,
+pub(super) struct Follower {
+    pub(super) generation: u32,
+    pub(super) offset: usize,
+    pub(super) heard: Micros,
 }
 
 /// A data server.
@@ -78,17 +90,17 @@ pub(crate) struct Server {
     pub(crate) alive: bool,
     pub(crate) stopped_until: Micros,
     life: u32,
-    part: Part,
-    history: u64,
-    former: Option<(u64, usize)>,
+    pub(super) part: Part,
+    pub(super) history: u64,
+    pub(super) former: Option<(u64, usize)>,
     pub(crate) log: Vec<u32>,
-    followers: BTreeMap<usize, Follower>,
-    generation: u32,
+    pub(super) followers: BTreeMap<usize, Follower>,
+    pub(super) generation: u32,
     gate: Option<u32>,
-    good: usize,
+    pub(super) good: usize,
     paused_until: Micros,
     held: Vec<(u32, u32)>,
-    unconfirmed: Vec<(u32, usize)>,
+    pub(super) unconfirmed: Vec<(u32, usize)>,
     tick_phase: Micros,
 }
 
@@ -151,7 +163,7 @@ impl Server {
     }
 
     /// Redis counts lag in whole seconds, once a second.
-    fn count_good(&mut self, now: Micros) {
+    pub(super) fn count_good(&mut self, now: Micros) {
         let second = |t: Micros| t / (1_000 * MS);
         self.good = self.followers.values().filter(|f| second(now) - second(f.heard) <= 1).count();
     }
@@ -167,7 +179,7 @@ impl Sim {
         self.at(at, What::Server { server, from: Host::Server(server), message });
     }
 
-    fn server_sends(&mut self, from: usize, to: usize, message: ToServer, extra: Micros) {
+    pub(super) fn server_sends(&mut self, from: usize, to: usize, message: ToServer, extra: Micros) {
         let (a, b) = (Host::Server(from), Host::Server(to));
         if let Some(at) = self.net.stream(&mut self.rng, self.now, a, b, extra) {
             self.at(at, What::Server { server: to, from: a, message });
@@ -189,8 +201,8 @@ impl Sim {
             (ToServer::Follow { generation, history, offset }, Host::Server(replica)) => {
                 self.server_followed(s, replica, generation, history, offset);
             }
-            (ToServer::Sync { generation, history, former, start, log, whole }, Host::Server(master)) => {
-                self.server_synced(s, master, generation, (history, former), start, log, whole);
+            (ToServer::Sync { generation, copy }, Host::Server(master)) => {
+                self.server_synced(s, master, generation, copy);
             }
             (ToServer::Stream { generation, start, log }, Host::Server(master)) => {
                 self.server_streamed(s, master, generation, start, log);
@@ -261,118 +273,6 @@ impl Sim {
             Task::Fence { .. } => {}
         }
         Done::Ok
-    }
-
-    fn server_follows(&mut self, s: usize, of: Option<usize>) {
-        if matches!(self.servers[s].part, Part::Replica { of: present, .. } if present == of) || of == Some(s) {
-            return;
-        }
-        let now = self.now;
-        let server = &mut self.servers[s];
-        server.part = Part::Replica { of, synced: false, lost_since: now };
-        server.generation += 1;
-        server.unconfirmed.clear();
-        self.server_drops_followers(s);
-        self.server_asks(s);
-    }
-
-    fn server_drops_followers(&mut self, s: usize) {
-        self.servers[s].good = 0;
-        for (replica, follower) in std::mem::take(&mut self.servers[s].followers) {
-            self.server_sends(s, replica, ToServer::Lost { generation: follower.generation }, 0);
-        }
-    }
-
-    /// Asks to follow, again if need be.
-    fn server_asks(&mut self, s: usize) {
-        let now = self.now;
-        let server = &mut self.servers[s];
-        let Part::Replica { of, synced, lost_since } = &mut server.part else { return };
-        if std::mem::replace(synced, false) {
-            *lost_since = now;
-        }
-        let Some(of) = *of else { return };
-        server.generation += 1;
-        let (generation, history, offset) = (server.generation, server.history, server.log.len());
-        self.server_sends(s, of, ToServer::Follow { generation, history, offset }, 0);
-    }
-
-    fn server_followed(&mut self, s: usize, replica: usize, generation: u32, history: u64, offset: usize) {
-        let (heard, extra) = (self.now, 20 * MS + self.rng.below(200 * MS));
-        let server = &mut self.servers[s];
-        let same = history == server.history && offset <= server.log.len();
-        let before = server.former.is_some_and(|(former, end)| history == former && offset <= end);
-        let whole = !same && !before;
-        let start = if whole { 0 } else { offset };
-        let log = server.log[start..].to_vec();
-        let (history, former) = (server.history, server.former);
-        server.followers.insert(replica, Follower { generation, offset: start, heard });
-        server.count_good(heard);
-        let sync = ToServer::Sync { generation, history, former, start, log, whole };
-        self.server_sends(s, replica, sync, if whole { extra } else { 0 });
-    }
-
-    #[allow(clippy::too_many_arguments)]
-    fn server_synced(
-        &mut self,
-        s: usize,
-        master: usize,
-        generation: u32,
-        (history, former): (u64, Option<(u64, usize)>),
-        start: usize,
-        log: Vec<u32>,
-        whole: bool,
-    ) {
-        let server = &mut self.servers[s];
-        let Part::Replica { of, synced, .. } = &mut server.part else { return };
-        if *of != Some(master) || server.generation != generation || (!whole && server.log.len() != start) {
-            return;
-        }
-        *synced = true;
-        server.log.truncate(start);
-        server.log.extend(log);
-        (server.history, server.former) = (history, former);
-        let offset = server.log.len();
-        self.server_drops_followers(s);
-        self.server_sends(s, master, ToServer::Ack { generation, offset }, 0);
-    }
-
-    fn server_streamed(&mut self, s: usize, master: usize, generation: u32, start: usize, log: Vec<u32>) {
-        let server = &mut self.servers[s];
-        let fits = matches!(server.part, Part::Replica { of: Some(of), synced: true, .. } if of == master);
-        if !fits || server.generation != generation {
-            return;
-        }
-        if start > server.log.len() {
-            // Something on the way was lost: the connection is broken.
-            return self.server_asks(s);
-        }
-        let have = server.log.len() - start;
-        server.log.extend(log.into_iter().skip(have));
-        let offset = server.log.len();
-        let followers: Vec<_> = server.followers.iter().map(|(i, f)| (*i, f.generation, f.offset)).collect();
-        for (follower, generation, from) in followers {
-            let log = self.servers[s].log[from.min(offset)..].to_vec();
-            self.server_sends(s, follower, ToServer::Stream { generation, start: from, log }, 0);
-        }
-        if self.setup.confirm.is_some() {
-            self.server_sends(s, master, ToServer::Ack { generation, offset }, 0);
-        }
-    }
-
-    fn server_acked(&mut self, s: usize, replica: usize, generation: u32, offset: usize) {
-        let now = self.now;
-        let server = &mut self.servers[s];
-        let Some(follower) = server.followers.get_mut(&replica).filter(|f| f.generation == generation) else { return };
-        (follower.offset, follower.heard) = (follower.offset.max(offset), now);
-        let Some(needed) = self.setup.confirm.filter(|_| self.servers[s].is_master()) else { return };
-        let server = &mut self.servers[s];
-        let reached = |end: usize| server.followers.values().filter(|f| f.offset >= end).count() >= needed;
-        let (done, open): (Vec<_>, Vec<_>) = server.unconfirmed.iter().partition(|(_, end)| reached(*end));
-        server.unconfirmed = open;
-        for (id, _) in done {
-            self.answer_client(s, ToClient::Confirmed { id });
-        }
     }
 
     fn server_tick(&mut self, s: usize) {
@@ -467,7 +367,7 @@ impl Sim {
         self.answer_node(s, node, (life, connection), event);
     }
 
-    fn answer_client(&mut self, s: usize, message: ToClient) {
+    pub(super) fn answer_client(&mut self, s: usize, message: ToClient) {
         if let Some(at) = self.net.stream(&mut self.rng, self.now, Host::Server(s), Host::Client, 0) {
             self.at(at, What::Client(message));
         }
