@@ -11,10 +11,15 @@ use super::{Common, load::Load, load::PENALTY, pool::Pool, pool::Pooled, snapsho
 use crate::{
     call::{Fault, Invocation, Payload, Reason, Reply, Status},
     layer::settle,
-    transport::Target,
+    transport::{Calling, Target},
 };
 use mainstay_registry::Instance;
-use std::{sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 /// An endpoint of the directory.
 pub(crate) type Endpoint = snapshot::Endpoint<Live>;
@@ -36,18 +41,33 @@ impl Live {
 
 impl Endpoint {
     /// Makes a call on one of the endpoint's connections. `began` is when it was picked.
-    ///
-    /// # Errors
-    /// The call's own, with the name of the instance added.
-    pub(crate) async fn call(
+    pub(crate) fn call(
         self: Arc<Self>,
         pooled: Arc<Pooled>,
         call: Invocation,
         began: Duration,
         common: Arc<Common>,
-    ) -> Result<Reply, Status> {
+    ) -> Sent {
         let running = Running::new(self, began, common);
-        match pooled.connection.call(call).await {
+        Sent { calling: pooled.connection.call(call), pooled, running: Some(running) }
+    }
+}
+
+/// A call that an endpoint has. Its error is the call's own, with the name of the instance added.
+pub(crate) struct Sent {
+    calling: Calling,
+    pooled: Arc<Pooled>,
+    /// `None` when it has ended.
+    running: Option<Running>,
+}
+
+impl Future for Sent {
+    type Output = Result<Reply, Status>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let result = ready!(Pin::new(&mut self.calling).poll(cx));
+        let Some(running) = self.running.take() else { return Poll::Ready(result) };
+        Poll::Ready(match result {
             Ok(mut reply) => {
                 let running = running.answered();
                 if let Payload::Stream(stream) = reply.payload {
@@ -57,13 +77,13 @@ impl Endpoint {
             }
             Err(status) => {
                 if matches!(status.reason(), Reason::StreamRefused | Reason::ConnectionLost) {
-                    running.endpoint.live.pool.retire(&pooled);
+                    running.endpoint.live.pool.retire(&self.pooled);
                 }
                 let id = running.endpoint.instance.id.clone();
                 running.failed(&status);
                 Err(status.at(id))
             }
-        }
+        })
     }
 }
 

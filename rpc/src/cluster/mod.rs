@@ -29,19 +29,20 @@ pub(crate) use dice::Dice;
 pub use state::EndpointState;
 
 use crate::{
-    call::{BoxFuture, Invocation, Payload, Reason, Reply, Status},
+    call::{BoxFuture, Invocation, Reason, Reply, Status},
     client::Balance,
     layer::Named,
     transport::{Connect, Http2Limits},
 };
 use balance::LoadBalance;
 use directory::{Directory, Following};
-use endpoint::Endpoint;
+use endpoint::{Endpoint, Sent};
 use mainstay_registry::{Discover, Lookup};
 use pick::{Pick, Sought};
 use pool::Pooled;
 use std::{
     ops::RangeInclusive,
+    pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll},
     time::Duration,
@@ -122,19 +123,21 @@ impl Cluster {
 }
 
 impl Inner {
-    async fn send(self: Arc<Self>, call: Invocation) -> Result<Reply, Status> {
+    fn send(self: &Arc<Self>, call: Invocation) -> Sending {
         self.following.get_or_init(|| self.directory.follow());
         // Of a first try the stub has read the clock a moment ago.
         let began = match call.tried.is_empty() {
             true => call.began.saturating_duration_since(self.common.birth),
             false => self.common.now(),
         };
-        let sought = Sought { tried: &call.tried, once: matches!(call.payload, Payload::Stream(_)) };
-        let found = self.pick(sought, began, |pick| pick.choose(false));
-        let (endpoint, pooled, began) = match found {
-            Some((endpoint, pooled)) => (endpoint, pooled, began),
-            None => self.wait(sought, call.deadline).await?,
-        };
+        match self.pick(Sought::of(&call), began, |pick| pick.choose(false)) {
+            Some((endpoint, pooled)) => Sending::Sent(endpoint.call(pooled, call, began, self.common.clone())),
+            None => Sending::Waiting(Box::pin(self.clone().send_later(call))),
+        }
+    }
+
+    async fn send_later(self: Arc<Self>, call: Invocation) -> Result<Reply, Status> {
+        let (endpoint, pooled, began) = self.wait(Sought::of(&call), call.deadline).await?;
         endpoint.call(pooled, call, began, self.common.clone()).await
     }
 
@@ -195,17 +198,34 @@ impl Inner {
     }
 }
 
+/// A call that an endpoint has, or that waits for one.
+pub(crate) enum Sending {
+    Sent(Sent),
+    Waiting(BoxFuture<'static, Result<Reply, Status>>),
+}
+
+impl Future for Sending {
+    type Output = Result<Reply, Status>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            Self::Sent(sent) => Pin::new(sent).poll(cx),
+            Self::Waiting(call) => call.as_mut().poll(cx),
+        }
+    }
+}
+
 impl Service<Invocation> for Cluster {
     type Response = Reply;
     type Error = Status;
-    type Future = BoxFuture<'static, Result<Reply, Status>>;
+    type Future = Sending;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, call: Invocation) -> Self::Future {
-        Box::pin(self.0.clone().send(call))
+        self.0.send(call)
     }
 }
 

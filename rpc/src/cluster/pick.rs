@@ -12,6 +12,7 @@ use super::{
     load::Load,
     pool::Pooled,
 };
+use crate::call::{Invocation, Payload};
 use mainstay_registry::InstanceId;
 use std::{sync::Arc, time::Duration};
 
@@ -31,6 +32,12 @@ pub(crate) struct Sought<'a> {
     pub(crate) tried: &'a [InstanceId],
     /// The request is a stream: it can be sent once only.
     pub(crate) once: bool,
+}
+
+impl<'a> Sought<'a> {
+    pub(crate) fn of(call: &'a Invocation) -> Self {
+        Self { tried: &call.tried, once: matches!(call.payload, Payload::Stream(_)) }
+    }
 }
 
 /// Who may be drawn.

@@ -17,7 +17,7 @@ pub(crate) struct Inline {
 
 /// A poll that takes longer than this is not short: spawning costs about a microsecond, so at a hundred the loss by
 /// spawning is one in a hundred, while the others on the connection wait less.
-const LONG: u64 = 100;
+const LONG: u64 = 100_000_000;
 /// How long the calls of a method stay tasks after a long poll. A method with rare long calls stays there for good.
 const SPAWN_FOR: u64 = Duration::from_secs(10).as_micros() as u64;
 

@@ -19,7 +19,7 @@ use std::{
 use tonic::{Code, metadata::MetadataMap};
 
 /// Bodies up to this go out in one piece without asking for room; larger ones take what flow control gives.
-const SMALL: usize = 16 * 1024;
+pub(super) const SMALL: usize = 16 * 1024;
 
 /// About what is sent of a stream at once: two of HTTP/2's frames.
 const PIECE: usize = 32 * 1024;
@@ -69,22 +69,33 @@ impl Incoming {
     }
 
     /// The only message of a stream.
+    #[cfg(feature = "server")]
     pub(crate) async fn only(&mut self) -> Result<Frame, Status> {
-        let missing = |side| {
-            let (reason, code) = match side {
-                Side::Client => (Reason::BadResponse, Code::Internal),
-                Side::Server => (Reason::BadRequest, Code::Internal),
-            };
-            move |what: &'static str| Status::because(reason, code, what)
-        };
-        let wrong = missing(self.side);
-        let first = poll_fn(|cx| self.poll_message(cx)).await;
-        let frame = first.ok_or_else(|| wrong("the stream ended without a message"))??;
-        match poll_fn(|cx| self.poll_message(cx)).await {
-            None => Ok(frame),
-            Some(Err(status)) => Err(status),
-            Some(Ok(_)) => Err(wrong("more than one message came")),
+        let mut first = None;
+        poll_fn(|cx| self.poll_only(&mut first, cx)).await
+    }
+
+    /// The only message of a stream; `first` keeps it between polls until the stream has ended too.
+    pub(crate) fn poll_only(&mut self, first: &mut Option<Frame>, cx: &mut Context<'_>) -> Poll<Result<Frame, Status>> {
+        if first.is_none() {
+            match ready!(self.poll_message(cx)) {
+                Some(message) => *first = Some(message?),
+                None => return Poll::Ready(Err(self.wrong("the stream ended without a message"))),
+            }
         }
+        match (ready!(self.poll_message(cx)), first.take()) {
+            (None, Some(frame)) => Poll::Ready(Ok(frame)),
+            (Some(Err(status)), _) => Poll::Ready(Err(status)),
+            _ => Poll::Ready(Err(self.wrong("more than one message came"))),
+        }
+    }
+
+    fn wrong(&self, what: &'static str) -> Status {
+        let (reason, code) = match self.side {
+            Side::Client => (Reason::BadResponse, Code::Internal),
+            Side::Server => (Reason::BadRequest, Code::Internal),
+        };
+        Status::because(reason, code, what)
     }
 
     /// What came after the last message.
@@ -171,9 +182,8 @@ impl Outgoing {
         Self { send, budget, gzip }
     }
 
-    /// Writes a message that is small enough to go at once; gives a larger one back as bytes.
-    pub(crate) fn send_small(&mut self, frame: &Frame, end: bool) -> Result<Option<Bytes>, Stopped> {
-        let bytes = pack(frame, self.gzip);
+    /// Writes a message that is small enough to go at once; gives a larger one back.
+    pub(crate) fn send_small(&mut self, bytes: Bytes, end: bool) -> Result<Option<Bytes>, Stopped> {
         if bytes.len() > SMALL || self.budget.is_full() {
             return Ok(Some(bytes));
         }
@@ -195,14 +205,6 @@ impl Outgoing {
             self.send.send_data(self.budget.charge(piece), last)?;
         }
         Ok(())
-    }
-
-    /// Writes a message, waiting for room.
-    pub(crate) async fn send(&mut self, frame: &Frame, end: bool) -> Result<(), Stopped> {
-        match self.send_small(frame, end)? {
-            Some(bytes) => self.send_large(bytes, end).await,
-            None => Ok(()),
-        }
     }
 
     /// Writes the messages of a stream until it ends; says how it ended. A panic while one is made is such an end too.
@@ -319,7 +321,8 @@ impl Batch {
     }
 }
 
-fn pack(frame: &Frame, gzip: bool) -> Bytes {
+/// A message as it travels.
+pub(super) fn pack(frame: &Frame, gzip: bool) -> Bytes {
     if gzip && frame.len() >= gzip::WORTH_IT { gzip::compress(frame) } else { frame.framed().clone() }
 }
 

@@ -1,19 +1,18 @@
 //! One write per burst instead of one per message.
 //!
 //! HTTP/2 flushes after each frame that it has nothing to add to, so a system call and a wake-up of the peer per call.
-//! [`Coalesce`] keeps what is written until every task that is ready now had its turn: the first flush of a burst only
-//! wakes the connection's own task, which stands behind the others in the queue, and the flush of that next round
-//! writes. Large writes pass through without being copied. Measured, this is the greatest single step of the transport.
+//! [`Coalesce`] keeps what is written while the connection's task holds the burst, and the flush after that writes. Large
+//! writes pass through without being copied. Measured, this is the greatest single step of the transport.
 //!
-//! A round is one poll of the connection's task; the task says when one begins ([`Burst::begin`]), because one poll of
-//! HTTP/2 may flush many times.
+//! The task holds while it gathers ([`Burst::hold`]), because one poll of HTTP/2 may flush many times; whom it
+//! gathers from is said in `later.rs`.
 
 use std::{
     io::{self, IoSlice},
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
     task::{Context, Poll, ready},
 };
@@ -28,22 +27,23 @@ pub(crate) struct Burst(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    round: AtomicU32,
-    hurry: AtomicBool,
+    held: AtomicBool,
+    asked: AtomicBool,
     blocked: AtomicBool,
     heard: AtomicBool,
 }
 
 impl Burst {
-    /// A poll of the connection begins.
-    pub(crate) fn begin(&self) {
-        self.0.round.fetch_add(1, Relaxed);
-        self.0.hurry.store(false, Relaxed);
+    /// A burst begins: flushes write nothing.
+    pub(crate) fn hold(&self) {
+        self.0.held.store(true, Relaxed);
     }
 
-    /// Nobody else has anything to add in this round: the next flush writes.
-    pub(crate) fn hurry(&self) {
-        self.0.hurry.store(true, Relaxed);
+    /// The burst is whole: flushes write. Says whether one was asked for since the burst began.
+    #[must_use]
+    pub(crate) fn release(&self) -> bool {
+        self.0.held.store(false, Relaxed);
+        self.0.asked.swap(false, Relaxed)
     }
 
     /// The peer does not take what was written: the socket is full.
@@ -64,14 +64,12 @@ pub(crate) struct Coalesce<T> {
     kept: Vec<u8>,
     /// How much of `kept` is written already.
     written: usize,
-    /// The round in which the flush was asked for first.
-    asked: Option<u32>,
     burst: Burst,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Coalesce<T> {
     pub(crate) fn new(io: T, burst: Burst) -> Self {
-        Self { io, kept: Vec::new(), written: 0, asked: None, burst }
+        Self { io, kept: Vec::new(), written: 0, burst }
     }
 
     fn pending(&self) -> usize {
@@ -111,7 +109,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Coalesce<T> {
     fn settle(&mut self) {
         self.kept.clear();
         self.written = 0;
-        self.asked = None;
     }
 }
 
@@ -148,23 +145,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Coalesce<T> {
         if this.pending() == 0 {
             return Pin::new(&mut this.io).poll_flush(cx);
         }
-        let round = this.burst.0.round.load(Relaxed);
-        match this.asked {
-            _ if this.burst.0.hurry.load(Relaxed) => {
-                ready!(this.write_out(cx, &[]))?;
-                Pin::new(&mut this.io).poll_flush(cx)
-            }
-            None => {
-                this.asked = Some(round);
-                cx.waker().wake_by_ref();
-                Poll::Ready(Ok(()))
-            }
-            Some(asked) if asked == round => Poll::Ready(Ok(())),
-            Some(_) => {
-                ready!(this.write_out(cx, &[]))?;
-                Pin::new(&mut this.io).poll_flush(cx)
-            }
+        if this.burst.0.held.load(Relaxed) {
+            this.burst.0.asked.store(true, Relaxed);
+            return Poll::Ready(Ok(()));
         }
+        ready!(this.write_out(cx, &[]))?;
+        Pin::new(&mut this.io).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -241,24 +227,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_burst_is_one_write_in_the_round_after_the_first_flush() {
+    async fn a_burst_is_one_write() {
         let (mut io, burst) = recorder(usize::MAX);
-        burst.begin();
+        burst.hold();
         for _ in 0..3 {
             io.write_all(b"ab").await.unwrap();
             flush(&mut io).await;
         }
         assert!(io.io.writes.is_empty());
-        burst.begin();
+        assert!(burst.release());
         io.write_all(b"c").await.unwrap();
         flush(&mut io).await;
         assert_eq!(io.io.writes, [b"abababc".to_vec()]);
+        burst.hold();
+        assert!(!burst.release(), "nothing was written in this burst");
     }
 
     #[tokio::test]
     async fn a_large_write_goes_out_at_once_with_what_was_kept_before_it() {
         let (mut io, burst) = recorder(usize::MAX);
-        burst.begin();
+        burst.hold();
         io.write_all(b"head").await.unwrap();
         io.write_all(&vec![7; CAPACITY]).await.unwrap();
         assert_eq!(io.io.writes.len(), 1);
@@ -285,9 +273,6 @@ mod tests {
         let (near, mut far) = tokio::io::duplex(8);
         let mut io = Coalesce::new(near, burst.clone());
         io.write_all(&[1; 32]).await.unwrap();
-        burst.begin();
-        poll_fn(|cx| Pin::new(&mut io).poll_flush(cx)).await.unwrap();
-        burst.begin();
         let blocked = poll_fn(|cx| Poll::Ready(Pin::new(&mut io).poll_flush(cx).is_pending())).await;
         assert!(blocked && burst.blocked());
         let mut got = [0; 32];

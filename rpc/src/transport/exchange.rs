@@ -1,7 +1,7 @@
 //! One call on a server's connection: from HEADERS to trailers.
 
 use super::{
-    body::{Incoming, Outgoing, Side, Stopped, panicked},
+    body::{self, Incoming, Outgoing, Side, Stopped, panicked},
     budget::Charged,
     grpc::{self, APPLICATION_GRPC, GRPC_ENCODING},
     head::{Head, refusal},
@@ -9,12 +9,13 @@ use super::{
     server::Link,
 };
 use crate::{
-    call::{BoxFuture, Invocation, Payload, Reply, Status},
+    call::{BoxFuture, FrameStream, Invocation, Payload, Reply, Status},
     server::{Counted, Route, Tally, takes_one},
 };
+use bytes::Bytes;
 use futures_util::FutureExt;
 use h2::{RecvStream, server::SendResponse};
-use http::{HeaderValue, Request, Response, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use std::{
     future::poll_fn,
     panic::AssertUnwindSafe,
@@ -156,7 +157,7 @@ pub(crate) async fn before<T>(
     .await
 }
 
-/// Writes a reply.
+/// Writes a reply. What may have to wait is boxed: the future of a short call stays small, and is made and moved often.
 async fn write(
     link: &Link,
     reply: Reply,
@@ -172,15 +173,38 @@ async fn write(
     }
     let send = respond.send_response(response, false)?;
     let mut out = Outgoing::new(send, link.budget.clone(), gzip);
-    let mut trailers = reply.trailers.into_headers();
-    let ended = match reply.payload {
-        Payload::One(frame) => in_time(deadline, async { out.send(&frame, false).await.map(Ok) }).await?,
-        Payload::Stream(mut frames) => {
-            let ended = in_time(deadline, out.send_all(&mut frames)).await?;
-            trailers.extend(frames.as_mut().take_trailers().into_headers());
-            ended
-        }
-    };
+    let trailers = reply.trailers.into_headers();
+    match reply.payload {
+        Payload::One(frame) => match out.send_small(body::pack(&frame, gzip), false)? {
+            None => finish(out, trailers, Ok(())),
+            Some(large) => Box::pin(write_large(out, large, trailers, deadline)).await,
+        },
+        Payload::Stream(frames) => Box::pin(write_stream(out, frames, trailers, deadline)).await,
+    }
+}
+
+async fn write_large(
+    mut out: Outgoing,
+    large: Bytes,
+    trailers: HeaderMap,
+    deadline: Option<Instant>,
+) -> Result<(), Stopped> {
+    let ended = in_time(deadline, async { out.send_large(large, false).await.map(Ok) }).await?;
+    finish(out, trailers, ended)
+}
+
+async fn write_stream(
+    mut out: Outgoing,
+    mut frames: FrameStream,
+    mut trailers: HeaderMap,
+    deadline: Option<Instant>,
+) -> Result<(), Stopped> {
+    let ended = in_time(deadline, out.send_all(&mut frames)).await?;
+    trailers.extend(frames.as_mut().take_trailers().into_headers());
+    finish(out, trailers, ended)
+}
+
+fn finish(mut out: Outgoing, mut trailers: HeaderMap, ended: Result<(), Status>) -> Result<(), Stopped> {
     match ended {
         Ok(()) => {
             trailers.insert(grpc::GRPC_STATUS, grpc::code_value(Code::Ok));

@@ -17,6 +17,7 @@ mod http1;
 mod http_body;
 mod io;
 mod keepalive;
+mod later;
 mod limits;
 #[cfg(feature = "server")]
 mod listen;
@@ -33,7 +34,7 @@ mod tls;
 
 #[cfg(feature = "server")]
 pub(crate) use body::panicked;
-pub(crate) use client::{Connection, unopened};
+pub(crate) use client::{Calling, Connection, unopened};
 #[cfg(feature = "server")]
 pub(crate) use exchange::before;
 pub use io::{Accept, Accepted, BoxIo, Connect, Io, Secure, Target};

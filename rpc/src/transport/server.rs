@@ -11,6 +11,7 @@ use super::{
     exchange::{Exchange, Started},
     io::BoxIo,
     keepalive::Keepalive,
+    later::{Bell, Later},
     limits::{Http1Limits, Http2Limits},
 };
 use crate::{
@@ -59,6 +60,9 @@ pub(crate) struct Connection {
     batch: VecDeque<(Request<RecvStream>, SendResponse<Charged>)>,
     draining: bool,
     burst: Burst,
+    later: Later,
+    /// Rung by HTTP/2.
+    bell: Bell,
     link: Arc<Link>,
 }
 
@@ -90,8 +94,11 @@ impl Connection {
             .await?;
         let keepalive = h2.ping_pong().map(|ping| Keepalive::new(ping, limits.keepalive, limits.keepalive_timeout));
         let budget = SendBudget::new(limits.max_queued);
-        let link = Arc::new(Link { shared, peer, budget, tasks: Tally::default() });
-        Ok(Self { h2, keepalive, batch: VecDeque::new(), draining: false, burst, link })
+        let tasks = Tally::default();
+        let later = Later::new(tasks.clone());
+        let bell = Bell::new(later.waker().clone());
+        let link = Arc::new(Link { shared, peer, budget, tasks });
+        Ok(Self { h2, keepalive, batch: VecDeque::new(), draining: false, burst, later, bell, link })
     }
 
     /// Tells the peer to go elsewhere; the connection ends when what is under way has been answered.
@@ -104,21 +111,9 @@ impl Connection {
 
     /// Drives the connection; ready when it has ended.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.burst.begin();
-        if self.gather(cx).is_ready() {
+        self.later.begin(cx);
+        if self.work(cx) {
             return Poll::Ready(());
-        }
-        if !self.batch.is_empty() {
-            self.answer();
-            if self.link.tasks.count() == 0 {
-                // No task is about to add an answer: write those of this turn now.
-                self.burst.hurry();
-            }
-            if self.h2.poll_closed(cx).is_ready() {
-                return Poll::Ready(());
-            }
-            // What is left of the batch, and what came meanwhile, is for the next turn.
-            cx.waker().wake_by_ref();
         }
         // A peer that takes no answers is asked too: it holds memory as one that is gone does.
         let owed = self.link.tasks.count() > 0 || self.link.budget.queued() > 0 || self.burst.blocked();
@@ -128,25 +123,48 @@ impl Connection {
         }
     }
 
-    /// Takes the calls that have come, as many as a turn answers. Ready when the connection has ended.
-    fn gather(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Takes calls, answers them, and writes. Says whether the connection has ended.
+    fn work(&mut self, cx: &Context<'_>) -> bool {
+        self.burst.hold();
+        if self.gather() {
+            return true;
+        }
+        let answered = !self.batch.is_empty();
+        self.answer();
+        if (self.burst.release() || answered) && self.drive() {
+            return true;
+        }
+        // What is left of the batch, and what came meanwhile, is for the next turn.
+        if self.bell.done() || answered {
+            self.later.again(cx);
+        }
+        false
+    }
+
+    /// Takes the calls that have come, as many as a turn answers. Says whether the connection has ended.
+    fn gather(&mut self) -> bool {
         while self.batch.len() < TURN {
             // A peer that does not read gets no further call accepted; what it sends waits in its own window.
             if self.clogged() {
-                if self.h2.poll_closed(cx).is_ready() {
-                    return Poll::Ready(());
+                if self.drive() {
+                    return true;
                 }
                 if self.clogged() {
-                    return Poll::Pending;
+                    return false;
                 }
             }
-            match self.h2.poll_accept(cx) {
+            match self.bell.poll(|cx| self.h2.poll_accept(cx)) {
                 Poll::Ready(Some(Ok(call))) => self.batch.push_back(call),
-                Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
-                Poll::Pending => break,
+                Poll::Ready(Some(Err(_)) | None) => return true,
+                Poll::Pending => return false,
             }
         }
-        Poll::Pending
+        false
+    }
+
+    /// Reads and writes. Says whether the connection has ended.
+    fn drive(&mut self) -> bool {
+        self.bell.poll(|cx| self.h2.poll_closed(cx)).is_ready()
     }
 
     /// More is queued for the peer than it is worth.

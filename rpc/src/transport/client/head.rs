@@ -1,0 +1,57 @@
+//! What the head of a request says.
+
+use super::Shared;
+use crate::{
+    call::{Method, Reason, Status},
+    transport::grpc::{
+        self, APPLICATION_GRPC, GRPC_ACCEPT_ENCODING, GRPC_ENCODING, GRPC_TIMEOUT, SERVICE_GROUP, SERVICE_VERSION,
+    },
+};
+use http::{
+    HeaderValue, Request, Uri,
+    header::{CONTENT_TYPE, TE, USER_AGENT},
+};
+use std::sync::Arc;
+use tokio::time::Instant;
+use tonic::{Code, metadata::MetadataMap};
+
+impl Shared {
+    pub(super) fn head(
+        &self,
+        method: &Method,
+        metadata: MetadataMap,
+        deadline: Option<Instant>,
+        gzip: bool,
+        version: Option<Arc<str>>,
+        group: Option<Arc<str>>,
+    ) -> Result<Request<()>, Status> {
+        let mut uri = http::uri::Parts::default();
+        uri.scheme = Some(self.scheme.clone());
+        uri.authority = Some(self.authority.clone());
+        uri.path_and_query = Some(method.path().clone());
+        let local = |text: String| Status::because(Reason::BadRequest, Code::Internal, text).not_reached();
+        let mut request = Request::new(());
+        *request.method_mut() = http::Method::POST;
+        *request.uri_mut() = Uri::from_parts(uri).map_err(|error| local(format!("no URI: {error}")))?;
+        let mut headers = metadata.into_headers();
+        headers.reserve(8);
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.insert(CONTENT_TYPE, APPLICATION_GRPC);
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("mainstay/", env!("CARGO_PKG_VERSION"))));
+        if let Some(deadline) = deadline {
+            headers.insert(GRPC_TIMEOUT, grpc::format_timeout(deadline.saturating_duration_since(Instant::now())));
+        }
+        if gzip {
+            headers.insert(GRPC_ENCODING, HeaderValue::from_static("gzip"));
+            headers.insert(GRPC_ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        for (name, value) in [(SERVICE_VERSION, version), (SERVICE_GROUP, group)] {
+            let Some(value) = value else { continue };
+            let value =
+                HeaderValue::from_str(&value).map_err(|_| local(format!("{name} {value:?} is no header value")))?;
+            headers.insert(name, value);
+        }
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+}
