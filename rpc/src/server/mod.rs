@@ -13,6 +13,8 @@ mod reflection;
 mod routes;
 mod shutdown;
 mod stack;
+#[cfg(feature = "server")]
+mod stopwatch;
 mod tally;
 
 #[cfg(feature = "server")]
@@ -20,8 +22,12 @@ pub use builder::{Drained, Running, Server};
 pub(crate) use dispatch::{Dispatch, Place, Route};
 #[cfg(feature = "server")]
 pub use health::Health;
+#[cfg(feature = "server")]
+pub(crate) use inline::Took;
 pub(crate) use routes::takes_one;
 pub use routes::{Routes, Serve};
 pub(crate) use shutdown::{Phase, Shutdown};
 pub(crate) use stack::stack;
+#[cfg(feature = "server")]
+pub(crate) use stopwatch::Stopwatch;
 pub(crate) use tally::{Counted, Tally};

@@ -11,10 +11,10 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -31,6 +31,7 @@ struct Shared {
     asked: AtomicBool,
     blocked: AtomicBool,
     heard: AtomicBool,
+    reader: OnceLock<Waker>,
 }
 
 impl Burst {
@@ -44,6 +45,12 @@ impl Burst {
     pub(crate) fn release(&self) -> bool {
         self.0.held.store(false, Relaxed);
         self.0.asked.swap(false, Relaxed)
+    }
+
+    /// Says who is to be woken when something has come from the peer, instead of whoever polls.
+    pub(crate) fn wake_reader(&self, reader: Waker) {
+        // The first stays: a connection has one task.
+        let _ = self.0.reader.set(reader);
     }
 
     /// The peer does not take what was written: the socket is full.
@@ -165,7 +172,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Coalesce<T> {
 impl<T: AsyncRead + Unpin> AsyncRead for Coalesce<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let result = Pin::new(&mut self.io).poll_read(cx, buf);
+        let this = &mut *self;
+        let result = match this.burst.0.reader.get() {
+            Some(reader) => Pin::new(&mut this.io).poll_read(&mut Context::from_waker(reader), buf),
+            None => Pin::new(&mut this.io).poll_read(cx, buf),
+        };
         if buf.filled().len() > before {
             self.burst.0.heard.store(true, Relaxed);
         }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     call::{BoxFuture, FrameStream, Invocation, Payload, Reply, Status},
-    server::{Counted, Route, Tally, takes_one},
+    server::{Counted, Route, Stopwatch, Tally, takes_one},
 };
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -80,19 +80,18 @@ impl Exchange {
         if inline { Started::Inline(exchange) } else { Started::Task(exchange) }
     }
 
-    /// Polls, and notes how long that took; `now` is the time before and after.
-    pub(crate) fn poll_timed(&mut self, cx: &mut Context<'_>, now: &mut Instant) -> Poll<()> {
+    /// Polls, and notes how long that took.
+    pub(crate) fn poll_timed(&mut self, cx: &mut Context<'_>, watch: &mut Stopwatch) -> Poll<()> {
         let poll = self.future.as_mut().poll(cx);
-        let after = Instant::now();
-        self.route.inline.took((after - *now).as_micros() as u64, micros(self.began, after));
-        *now = after;
+        let took = watch.lap();
+        self.route.inline.took(took, micros(self.began, watch.lapped()));
         poll
     }
 
     /// Goes on in a task of its own.
     pub(crate) fn spawn(mut self) {
         self.task = Some(self.tasks.enter());
-        tokio::spawn(async move { poll_fn(|cx| self.poll_timed(cx, &mut Instant::now())).await });
+        tokio::spawn(async move { poll_fn(|cx| self.poll_timed(cx, &mut Stopwatch::start())).await });
     }
 }
 

@@ -17,14 +17,14 @@ use super::{
 use crate::{
     call::{Channel, Peer},
     edge::Entry,
-    server::{Dispatch, Tally},
+    server::{Dispatch, Stopwatch, Tally},
 };
 use h2::{RecvStream, server::SendResponse};
 use http::Request;
 use std::{
     collections::VecDeque,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -96,6 +96,7 @@ impl Connection {
         let budget = SendBudget::new(limits.max_queued);
         let tasks = Tally::default();
         let later = Later::new(tasks.clone());
+        burst.wake_reader(later.turn().clone());
         let bell = Bell::new(later.waker().clone());
         let link = Arc::new(Link { shared, peer, budget, tasks });
         Ok(Self { h2, keepalive, batch: VecDeque::new(), draining: false, burst, later, bell, link })
@@ -111,8 +112,8 @@ impl Connection {
 
     /// Drives the connection; ready when it has ended.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.later.begin(cx);
-        if self.work(cx) {
+        ready!(self.later.poll_turn(cx));
+        if self.work() {
             return Poll::Ready(());
         }
         // A peer that takes no answers is asked too: it holds memory as one that is gone does.
@@ -124,7 +125,7 @@ impl Connection {
     }
 
     /// Takes calls, answers them, and writes. Says whether the connection has ended.
-    fn work(&mut self, cx: &Context<'_>) -> bool {
+    fn work(&mut self) -> bool {
         self.burst.hold();
         if self.gather() {
             return true;
@@ -136,7 +137,7 @@ impl Connection {
         }
         // What is left of the batch, and what came meanwhile, is for the next turn.
         if self.bell.done() || answered {
-            self.later.again(cx);
+            self.later.again();
         }
         false
     }
@@ -174,20 +175,22 @@ impl Connection {
 
     /// Polls the handlers of this turn once each; those that wait, or are known to compute for long, become tasks.
     fn answer(&mut self) {
-        let began = Instant::now();
-        let mut now = began;
+        if self.batch.is_empty() {
+            return;
+        }
+        let mut watch = Stopwatch::start();
         while let Some((request, respond)) = self.batch.pop_front() {
-            match Exchange::start(&self.link, request, respond, now) {
+            match Exchange::start(&self.link, request, respond, watch.lapped()) {
                 Started::Inline(mut exchange) => {
                     // A task polls again at once and leaves its own waker, so this poll needs none.
-                    if exchange.poll_timed(&mut Context::from_waker(Waker::noop()), &mut now).is_pending() {
+                    if exchange.poll_timed(&mut Context::from_waker(Waker::noop()), &mut watch).is_pending() {
                         exchange.spawn();
                     }
                 }
                 Started::Task(exchange) => exchange.spawn(),
                 Started::Gone => {}
             }
-            if now - began > TURN_TIME {
+            if watch.elapsed() > TURN_TIME {
                 break;
             }
         }

@@ -259,3 +259,49 @@ async fn closing_cuts_what_does_not_end() {
     bed.listen.connections.zero().await;
     bed.waiting.zero().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn calls_beyond_what_the_peer_takes_wait_for_their_turn() {
+    let bed = Bed::start(Http2Limits { max_streams: 2, ..Http2Limits::default() });
+    let (_, client) = bed.connect().await;
+    // The peer's bound is known once it has answered.
+    let first: Called<String> = client.unary(0, "first".to_owned()).await;
+    first.unwrap();
+    let calls = (0..50).map(|n| {
+        let client = client.clone();
+        async move { client.unary::<_, String, Status>(0, format!("{n}")).await.unwrap() }
+    });
+    let answers = futures_util::future::join_all(calls).await;
+    assert_eq!(answers, (0..50).map(|n| n.to_string()).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_dropped_while_it_waits_for_its_turn_is_never_made() {
+    let bed = Bed::start(Http2Limits { max_streams: 1, ..Http2Limits::default() });
+    let (connection, client) = bed.connect().await;
+    let first: Called<String> = client.unary(0, "first".to_owned()).await;
+    first.unwrap();
+    let mut held = Box::pin(client.unary::<_, String, Status>(0, "wait".to_owned()));
+    assert!(futures_util::poll!(&mut held).is_pending());
+    while bed.waiting.count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let mut queued = Box::pin(client.unary::<_, String, Status>(0, "wait".to_owned()));
+    let mut next = Box::pin(client.unary::<_, String, Status>(0, "next".to_owned()));
+    assert!(futures_util::poll!(&mut queued).is_pending() && futures_util::poll!(&mut next).is_pending());
+    drop(queued);
+    drop(held);
+    assert_eq!(next.await.unwrap(), "next");
+    bed.waiting.zero().await;
+    assert_eq!((connection.in_flight(), bed.listen.shared.calls.count()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_on_a_connection_that_has_ended_was_not_made() {
+    let bed = Bed::start(Http2Limits::default());
+    let (connection, client) = bed.connect().await;
+    bed.listen.shutdown.to(Phase::Closed);
+    connection.closed().await;
+    let failed = status(client.unary::<_, String, Status>(0, "late".to_owned()).await);
+    assert!(failed.retryable() && !failed.reached_server(), "{failed:?}");
+}

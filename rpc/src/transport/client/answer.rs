@@ -58,39 +58,31 @@ impl Upload {
 
 /// The answer of one message to a call.
 pub(super) struct Single {
-    stage: Stage,
+    response: ResponseFuture,
     max_message: usize,
-}
-
-enum Stage {
-    Head(ResponseFuture),
-    Body { metadata: MetadataMap, incoming: Incoming, first: Option<Frame> },
+    /// What has come of it.
+    begun: Option<(MetadataMap, Incoming)>,
+    first: Option<Frame>,
 }
 
 impl Single {
     pub(super) fn new(response: ResponseFuture, max_message: usize) -> Self {
-        Self { stage: Stage::Head(response), max_message }
+        Self { response, max_message, begun: None, first: None }
     }
 
     /// Ready once; not to be polled after that.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, Status>> {
-        loop {
-            match &mut self.stage {
-                Stage::Head(response) => {
-                    let (metadata, incoming) = ready!(poll_head(response, self.max_message, cx))?;
-                    let Some(incoming) = incoming else {
-                        let text = "the answer has no message";
-                        return Poll::Ready(Err(Status::because(Reason::BadResponse, Code::Internal, text)));
-                    };
-                    self.stage = Stage::Body { metadata, incoming, first: None };
-                }
-                Stage::Body { metadata, incoming, first } => {
-                    let frame = ready!(incoming.poll_only(first, cx))?;
-                    let (metadata, trailers) = (std::mem::take(metadata), incoming.take_trailers());
-                    return Poll::Ready(Ok(Reply { metadata, payload: Payload::One(frame), trailers }));
-                }
-            }
+        if self.begun.is_none() {
+            let (metadata, incoming) = ready!(poll_head(&mut self.response, self.max_message, cx))?;
+            self.begun = incoming.map(|incoming| (metadata, incoming));
         }
+        let Some((metadata, incoming)) = &mut self.begun else {
+            let text = "the answer has no message";
+            return Poll::Ready(Err(Status::because(Reason::BadResponse, Code::Internal, text)));
+        };
+        let frame = ready!(incoming.poll_only(&mut self.first, cx))?;
+        let (metadata, trailers) = (std::mem::take(metadata), incoming.take_trailers());
+        Poll::Ready(Ok(Reply { metadata, payload: Payload::One(frame), trailers }))
     }
 
     /// Waits for the answer while the request is still on its way.

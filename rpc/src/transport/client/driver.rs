@@ -14,7 +14,7 @@ use crate::{
         coalesce::{Burst, Coalesce},
         io::BoxIo,
         keepalive::Keepalive,
-        later::{Bell, Later},
+        later::{Asker, Bell, Later},
     },
 };
 use bytes::Bytes;
@@ -26,7 +26,7 @@ use std::{
     future::poll_fn,
     pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError, Weak},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 use tokio::{
     sync::{oneshot, watch},
@@ -48,11 +48,11 @@ struct Short {
 pub(super) struct Queue {
     /// `None` when the driver is gone.
     calls: Mutex<Option<Vec<Short>>>,
-    driver: Waker,
+    driver: Asker,
 }
 
 impl Queue {
-    pub(super) fn new(driver: Waker) -> Self {
+    pub(super) fn new(driver: Asker) -> Self {
         Self { calls: Mutex::new(Some(Vec::new())), driver }
     }
 
@@ -71,7 +71,7 @@ impl Queue {
             }
         };
         if first {
-            self.driver.wake_by_ref();
+            self.driver.ask();
         }
         Receipt(answer)
     }
@@ -237,12 +237,12 @@ impl Future for Driver {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        this.later.begin(cx);
+        ready!(this.later.poll_turn(cx));
         if this.work() {
             return Poll::Ready(());
         }
         if this.bell.done() | this.short.bell.done() {
-            this.later.again(cx);
+            this.later.again();
         }
         match &mut this.keepalive {
             Some(keepalive) => keepalive.poll_dead(cx, &this.burst, this.calls.count() > 0),

@@ -95,7 +95,8 @@ impl Connection {
         let (closer, closed) = watch::channel(false);
         let calls = Tally::default();
         let later = Later::new(calls.clone());
-        let queue = Arc::new(Queue::new(later.waker().clone()));
+        burst.wake_reader(later.turn().clone());
+        let queue = Arc::new(Queue::new(later.asker()));
         let shared = Arc::new(Shared {
             send,
             queue: queue.clone(),
