@@ -12,7 +12,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll, Waker, ready},
 };
@@ -22,16 +22,31 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const CAPACITY: usize = 64 * 1024;
 
 /// What the connection's task and its IO tell each other. Both live in one task: the atomics are never contended.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Burst(Arc<Shared>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     held: AtomicBool,
     asked: AtomicBool,
     blocked: AtomicBool,
     heard: AtomicBool,
+    /// Bytes that may still be read.
+    allowed: AtomicUsize,
     reader: OnceLock<Waker>,
+}
+
+impl Default for Burst {
+    fn default() -> Self {
+        Self(Arc::new(Shared {
+            held: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
+            blocked: AtomicBool::new(false),
+            heard: AtomicBool::new(false),
+            allowed: AtomicUsize::new(usize::MAX),
+            reader: OnceLock::new(),
+        }))
+    }
 }
 
 impl Burst {
@@ -45,6 +60,16 @@ impl Burst {
     pub(crate) fn release(&self) -> bool {
         self.0.held.store(false, Relaxed);
         self.0.asked.swap(false, Relaxed)
+    }
+
+    /// So many bytes may be read, and no more until this is said again. Nothing wakes who has read them all.
+    pub(crate) fn allow(&self, bytes: usize) {
+        self.0.allowed.store(bytes, Relaxed);
+    }
+
+    /// All that was allowed to be read was read.
+    pub(crate) fn exhausted(&self) -> bool {
+        self.0.allowed.load(Relaxed) == 0
     }
 
     /// Says who is to be woken when something has come from the peer, instead of whoever polls.
@@ -171,14 +196,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Coalesce<T> {
 
 impl<T: AsyncRead + Unpin> AsyncRead for Coalesce<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.burst.exhausted() {
+            return Poll::Pending;
+        }
         let before = buf.filled().len();
         let this = &mut *self;
         let result = match this.burst.0.reader.get() {
             Some(reader) => Pin::new(&mut this.io).poll_read(&mut Context::from_waker(reader), buf),
             None => Pin::new(&mut this.io).poll_read(cx, buf),
         };
-        if buf.filled().len() > before {
-            self.burst.0.heard.store(true, Relaxed);
+        let read = buf.filled().len() - before;
+        if read > 0 {
+            let shared = &this.burst.0;
+            shared.heard.store(true, Relaxed);
+            shared.allowed.store(shared.allowed.load(Relaxed).saturating_sub(read), Relaxed);
         }
         result
     }
@@ -276,6 +307,20 @@ mod tests {
             io.shutdown().await.unwrap();
             assert_eq!(io.io.writes.concat(), [b"head".as_slice(), &large, b"tail"].concat(), "room {room}");
         }
+    }
+
+    #[tokio::test]
+    async fn no_more_is_read_than_is_allowed_but_for_the_last_read() {
+        let burst = Burst::default();
+        let (near, mut far) = tokio::io::duplex(8);
+        let mut io = Coalesce::new(near, burst.clone());
+        far.write_all(b"xyz").await.unwrap();
+        burst.allow(2);
+        assert_eq!((io.read_u8().await.unwrap(), burst.exhausted()), (b'x', false));
+        assert_eq!((io.read_u8().await.unwrap(), burst.exhausted()), (b'y', true));
+        assert!(futures_util::FutureExt::now_or_never(io.read_u8()).is_none());
+        burst.allow(1);
+        assert_eq!(io.read_u8().await.unwrap(), b'z');
     }
 
     #[tokio::test]

@@ -34,6 +34,11 @@ const TURN: usize = 32;
 /// How long a turn may take before IO gets its turn.
 const TURN_TIME: Duration = Duration::from_micros(200);
 
+/// Bytes that are read before the calls in them are taken: less than holds as many calls as a peer may make at once.
+const HELPING: usize = 16 * 1024;
+/// Helpings in one turn, at most: one that brings no call is part of a large message.
+const HELPINGS: usize = 8;
+
 /// What all connections of a server share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -97,6 +102,7 @@ impl Connection {
         let tasks = Tally::default();
         let later = Later::new(tasks.clone());
         burst.wake_reader(later.turn().clone());
+        burst.allow(HELPING);
         let bell = Bell::new(later.waker().clone());
         let link = Arc::new(Link { shared, peer, budget, tasks });
         Ok(Self { h2, keepalive, batch: VecDeque::new(), draining: false, burst, later, bell, link })
@@ -136,17 +142,22 @@ impl Connection {
             return true;
         }
         // What is left of the batch, and what came meanwhile, is for the next turn.
-        if self.bell.done() || answered {
+        if self.bell.done() || answered || self.burst.exhausted() {
             self.later.again();
         }
         false
     }
 
     /// Takes the calls that have come, as many as a turn answers. Says whether the connection has ended.
+    ///
+    /// What was read is taken before more is read: a peer that sends faster than it is answered waits in its own
+    /// socket, and calls never pile up to where HTTP/2 refuses them.
     fn gather(&mut self) -> bool {
+        let mut helpings = 0;
         while self.batch.len() < TURN {
             // A peer that does not read gets no further call accepted; what it sends waits in its own window.
             if self.clogged() {
+                self.burst.allow(HELPING);
                 if self.drive() {
                     return true;
                 }
@@ -157,6 +168,10 @@ impl Connection {
             match self.bell.poll(|cx| self.h2.poll_accept(cx)) {
                 Poll::Ready(Some(Ok(call))) => self.batch.push_back(call),
                 Poll::Ready(Some(Err(_)) | None) => return true,
+                Poll::Pending if self.burst.exhausted() && helpings < HELPINGS => {
+                    helpings += 1;
+                    self.burst.allow(HELPING);
+                }
                 Poll::Pending => return false,
             }
         }
