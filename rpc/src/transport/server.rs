@@ -37,7 +37,7 @@ const TURN_TIME: Duration = Duration::from_micros(200);
 /// Bytes that are read before the calls in them are taken: less than holds as many calls as a peer may make at once.
 const HELPING: usize = 16 * 1024;
 /// Helpings in one turn, at most: one that brings no call is part of a large message.
-const HELPINGS: usize = 8;
+const HELPINGS: usize = 64;
 
 /// What all connections of a server share.
 #[derive(Debug)]
