@@ -125,6 +125,8 @@ pub(crate) const GROUPS: &[Group] = &[
         needs: &[
             Need::Debian { program: "redis-server", package: "redis-server" },
             Need::Debian { program: "redis-sentinel", package: "redis-sentinel" },
+            Need::Debian { program: "redis-cli", package: "redis-tools" },
+            Need::PythonRedis,
         ],
         steps: &[
             step(Always, "sentinel", Package("mainstay-sentinel")),

@@ -19,6 +19,8 @@ use crate::groups::Group;
 pub(crate) enum Need {
     /// A program, and the Debian package that brings it.
     Debian { program: &'static str, package: &'static str },
+    /// Python's client of Redis, of the system.
+    PythonRedis,
     /// Python's gRPC, in a virtual environment.
     PythonGrpc,
     /// The interop client of grpc-go, built by `go install`.
@@ -35,12 +37,16 @@ const GO_MINOR: u32 = 21;
 fn missing(need: Need) -> Option<&'static str> {
     match need {
         Need::Debian { program, package } => (!on_path(program)).then_some(package),
-        Need::PythonGrpc => {
-            let found = Command::new("python3").args(["-c", "import venv, ensurepip"]).output();
-            (!found.is_ok_and(|o| o.status.success())).then_some("python3-venv")
-        }
+        Need::PythonRedis => (!imports("redis")).then_some("python3-redis"),
+        Need::PythonGrpc => (!imports("venv, ensurepip")).then_some("python3-venv"),
         Need::GoInterop => (!on_path("go")).then_some("golang-go"),
     }
+}
+
+/// The system's Python has these modules.
+fn imports(modules: &str) -> bool {
+    let found = Command::new("python3").args(["-c", &format!("import {modules}")]).output();
+    found.is_ok_and(|o| o.status.success())
 }
 
 /// Installs the Debian packages that are missing, after asking. Ends the program when that may not or cannot be.
@@ -84,7 +90,7 @@ fn needed(chosen: &[&Group], args: &Args) -> BTreeSet<Need> {
 fn peer(need: Need) -> Result<(), String> {
     let peers = tree::peers();
     match need {
-        Need::Debian { .. } => Ok(()),
+        Need::Debian { .. } | Need::PythonRedis => Ok(()),
         Need::PythonGrpc => python(&peers.join("python")),
         Need::GoInterop => go(&peers.join("bin")),
     }

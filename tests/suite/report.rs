@@ -81,6 +81,7 @@ pub(crate) fn list(groups: &[Group]) {
 fn need(need: &Need) -> String {
     match need {
         Need::Debian { package, .. } => (*package).to_owned(),
+        Need::PythonRedis => "python3-redis".to_owned(),
         Need::PythonGrpc => "python3-venv (grpcio is installed under target/)".to_owned(),
         Need::GoInterop => "go (grpc-go's interop client is installed under target/)".to_owned(),
     }
