@@ -210,7 +210,7 @@ print("done", flush=True)
 "#,
             port = port.address.port()
         );
-        let python = std::env::var("MAINSTAY_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+        let python = std::env::var("MAINSTAY_PYTHON").unwrap_or_else(|_| "/usr/bin/python3".to_owned());
         let mut command = Command::new(python);
         command.args(["-c", &script]).stdout(std::process::Stdio::piped());
         let mut child = command.spawn().expect("python3 with redis, of Debian's python3-redis");

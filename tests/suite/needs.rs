@@ -37,15 +37,15 @@ const GO_MINOR: u32 = 21;
 fn missing(need: Need) -> Option<&'static str> {
     match need {
         Need::Debian { program, package } => (!on_path(program)).then_some(package),
-        Need::PythonRedis => (!imports("redis")).then_some("python3-redis"),
-        Need::PythonGrpc => (!imports("venv, ensurepip")).then_some("python3-venv"),
+        Need::PythonRedis => (!imports("/usr/bin/python3", "redis")).then_some("python3-redis"),
+        Need::PythonGrpc => (!imports("python3", "venv, ensurepip")).then_some("python3-venv"),
         Need::GoInterop => (!on_path("go")).then_some("golang-go"),
     }
 }
 
-/// The system's Python has these modules.
-fn imports(modules: &str) -> bool {
-    let found = Command::new("python3").args(["-c", &format!("import {modules}")]).output();
+/// A Python has these modules. What Debian's packages bring, the Python that Debian brings has.
+fn imports(python: &str, modules: &str) -> bool {
+    let found = Command::new(python).args(["-c", &format!("import {modules}")]).output();
     found.is_ok_and(|o| o.status.success())
 }
 
