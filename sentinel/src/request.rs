@@ -10,6 +10,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::core::action::Refusal;
 use crate::core::event::{self, Answer, Hello, Question};
+use crate::core::ids::MasterName;
+use crate::core::why::Unmet;
 use crate::view::{SimulatedFailures, Tuning};
 
 /// Where the port sends its requests. Bounded: a full channel makes the client wait, nobody else.
@@ -24,6 +26,8 @@ pub enum Request {
     Operator(event::Request, oneshot::Sender<Result<(), Refusal>>),
     /// A peer asks about a master, and perhaps for a vote.
     Asked(Question, oneshot::Sender<Answer>),
+    /// `SENTINEL WHY-NOT`: the first condition that keeps a replica from being promoted now.
+    WhyNot(MasterName, oneshot::Sender<Option<Unmet>>),
     /// A peer's hello, sent directly. There is no answer.
     Hello(Hello),
     /// `SENTINEL DEBUG` of what the core does not know of. Answered when the view shows it.

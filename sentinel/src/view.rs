@@ -121,6 +121,10 @@ pub struct MasterView {
     pub settings: Settings,
     /// The epoch of its address.
     pub config_epoch: Epoch,
+    /// An operator stopped failovers of it until resumed.
+    pub paused: bool,
+    /// Whom this sentinel voted for last, and in which epoch.
+    pub vote: (Option<RunId>, Epoch),
     /// The failover's state as in `failover-state`, e.g. `wait_start`; `None` outside a failover.
     pub failover_state: Option<&'static str>,
     /// Its replicas.
@@ -138,6 +142,8 @@ impl MasterView {
             current_address: address,
             settings,
             config_epoch: Epoch::default(),
+            paused: false,
+            vote: (None, Epoch::default()),
             failover_state: None,
             replicas: Vec::new(),
             sentinels: Vec::new(),

@@ -80,6 +80,14 @@ fn confirmed() {
 }
 
 #[test]
+fn observed() {
+    assert!(sweep("observed").iter().all(|o| {
+        let told = |what: &str| o.story.iter().any(|line| line.contains(what));
+        told("+would-promote") && told("because") && o.promotions == 1
+    }));
+}
+
+#[test]
 fn a_seed_repeats_exactly() {
     for scenario in SCENARIOS {
         let first = scenario.run(7, Tamper::default());

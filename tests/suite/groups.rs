@@ -135,6 +135,7 @@ pub(crate) const GROUPS: &[Group] = &[
             step(Real, "passwords and renamed commands", Target(TESTS, "sentinel_access")),
             step(Real, "switchovers under load", Target(TESTS, "sentinel_switchover")),
             step(Real, "fences", Target(TESTS, "sentinel_fencing")),
+            step(Real, "what operators ask for", Target(TESTS, "sentinel_operator")),
             step(Real, "from redis-sentinel and back", Target(TESTS, "sentinel_migrate")),
         ],
     },

@@ -1,40 +1,69 @@
 //! The command line. Pure.
 //!
 //! Called with a file it is `redis-sentinel`: further words are directives, `--name value …`, that are read after the file.
-//! Words that begin with our own options come before the file.
+//! Words that begin with our own options come before the file. A file that has the name of a command is given as a path,
+//! `./status`.
 
 use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::operator::{Order, VERBS};
+
 pub(super) const USAGE: &str = "\
 Usage: mainstay-sentinel [run|check] [OPTIONS] /path/to/sentinel.conf [--DIRECTIVE VALUE...]
+       mainstay-sentinel COMMAND [OPTIONS] [NAME]
 
   run      monitors the masters of the file (the default)
-  check    reads the file and says everything that is wrong with it
+  check    reads the file, says everything that is wrong with it, and what could be better
 
-Options, before the file:
+Options of these two, before the file:
   --state DIR    where votes and epochs are kept; default: $STATE_DIRECTORY, else the file's path + `.state`
   --keep-conf    leave the file alone: what is learnt stays in the state directory
   -v, --version  print the version
   -h, --help     print this help
 
 Directives after the file are those of the file, as with redis-sentinel: --port 26380 --loglevel verbose
+
+Commands that talk to a running sentinel, and to its peers:
+  status [NAME]              what each sentinel sees, and whether they agree
+  topology [NAME]            the master with its replicas and sentinels
+  why-not NAME               the first condition that keeps a replica from being promoted, and what would change it
+  switchover NAME [--to HOST:PORT] [--wait]
+                             another master, without loss or not at all
+  failover NAME [--wait]     another master at any price: writes that no replica has yet are lost
+  pause NAME, resume NAME    all sentinels only observe, and tell what they would have done; until resumed or restarted
+  ckquorum NAME              whether quorum and majority can be reached
+  set NAME OPTION VALUE...   changes settings; `--all`: at every sentinel
+  reset PATTERN              forgets replicas and sentinels; `--all`: at every sentinel
+
+Their options:
+  --at HOST:PORT   the sentinel; default 127.0.0.1:26379
+  --conf FILE      its sentinel.conf, for address, password and TLS
+  --user USER, --pass PASSWORD, --pass-file FILE
+  --tls, --cacert FILE, --cert FILE, --key FILE
+  --timeout MS     for a connection or a reply; default 2000
+  --within MS      how long `--wait` waits; default 60000
+  --json           one line for programs
+
+They end with 0 if all is well, 1 if the answer is no or something failed, 2 if they cannot be understood or cannot reach the
+sentinel.
 ";
 
 /// What to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Command {
-    Run,
-    Check,
+    Run(Args),
+    Check(Args),
+    /// Something at a running sentinel.
+    Order(Box<Order>),
     Help,
     Version,
 }
 
-/// The command line, understood.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A file and how it is used.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Args {
-    pub(super) command: Command,
     pub(super) conf: PathBuf,
     pub(super) state: Option<PathBuf>,
     pub(super) keep_conf: bool,
@@ -42,7 +71,7 @@ pub(super) struct Args {
     pub(super) directives: Vec<String>,
 }
 
-/// Why it cannot be understood.
+/// Why the command line cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(super) enum ArgsError {
     #[error("a sentinel needs its file on disk: name it")]
@@ -51,67 +80,101 @@ pub(super) enum ArgsError {
     NoValue(&'static str),
     #[error("`{0}` before the file is no option of this program; directives come after the file")]
     Unknown(String),
+    #[error("`{0}` is no option of this command")]
+    UnknownOption(String),
+    #[error("`{0}` is one word too much")]
+    TooMuch(String),
+    #[error("{0} is missing")]
+    Missing(&'static str),
+    #[error("`{option} {value}`: {expected} expected")]
+    Invalid { option: &'static str, value: String, expected: &'static str },
 }
 
-impl Args {
+/// A mistake, and whether it was made in a command for a running sentinel, which has an exit code of its own for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mistake {
+    pub(super) error: ArgsError,
+    pub(super) in_order: bool,
+}
+
+impl Command {
     /// Reads the words after the program's name.
-    pub(super) fn parse(words: impl Iterator<Item = String>) -> Result<Args, ArgsError> {
-        let mut words = words.peekable();
-        let (conf, state, directives) = (PathBuf::new(), None, Vec::new());
-        let mut args = Args { command: Command::Run, conf, state, keep_conf: false, directives };
-        match words.peek().map(String::as_str) {
-            Some("run") => drop(words.next()),
-            Some("check") => {
-                args.command = Command::Check;
-                words.next();
+    pub(super) fn parse(words: impl Iterator<Item = String>) -> Result<Command, Mistake> {
+        let mut words: Vec<String> = words.collect();
+        let first = words.first().map_or("", String::as_str);
+        if let Some(verb) = VERBS.iter().find(|verb| verb.name == first) {
+            words.remove(0);
+            if words.iter().any(|w| w == "-h" || w == "--help") {
+                return Ok(Command::Help);
             }
-            _ => {}
+            let order = Order::parse(verb, words).map_err(|error| Mistake { error, in_order: true })?;
+            return Ok(Command::Order(Box::new(order)));
         }
-        while let Some(word) = words.next() {
-            match word.as_str() {
-                "-h" | "--help" => args.command = Command::Help,
-                "-v" | "--version" => args.command = Command::Version,
-                // What redis-server needs to be told.
-                "--sentinel" => continue,
-                "--keep-conf" => args.keep_conf = true,
-                "--state" => args.state = Some(words.next().ok_or(ArgsError::NoValue("--state"))?.into()),
-                other if other.starts_with('-') => return Err(ArgsError::Unknown(word)),
-                _ => {
-                    args.conf = word.into();
-                    args.directives = words.filter(|w| w != "--sentinel").collect();
-                    return Ok(args);
-                }
-            }
-            if matches!(args.command, Command::Help | Command::Version) {
-                return Ok(args);
-            }
+        let make = match first {
+            "check" => Command::Check,
+            _ => Command::Run,
+        };
+        if matches!(first, "run" | "check") {
+            words.remove(0);
         }
-        Err(ArgsError::NoFile)
+        file(words.into_iter(), make).map_err(|error| Mistake { error, in_order: false })
     }
+}
+
+/// Options, a file, and directives.
+fn file(mut words: impl Iterator<Item = String>, make: fn(Args) -> Command) -> Result<Command, ArgsError> {
+    let mut args = Args::default();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "-h" | "--help" => return Ok(Command::Help),
+            "-v" | "--version" => return Ok(Command::Version),
+            // What redis-server needs to be told.
+            "--sentinel" => {}
+            "--keep-conf" => args.keep_conf = true,
+            "--state" => args.state = Some(words.next().ok_or(ArgsError::NoValue("--state"))?.into()),
+            other if other.starts_with('-') => return Err(ArgsError::Unknown(word)),
+            _ => {
+                args.conf = word.into();
+                args.directives = words.filter(|w| w != "--sentinel").collect();
+                return Ok(make(args));
+            }
+        }
+    }
+    Err(ArgsError::NoFile)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse(line: &str) -> Result<Args, ArgsError> {
-        Args::parse(line.split_whitespace().map(str::to_owned))
+    fn parse(line: &str) -> Result<Command, ArgsError> {
+        Command::parse(line.split_whitespace().map(str::to_owned)).map_err(|mistake| mistake.error)
+    }
+
+    fn args(line: &str) -> Args {
+        match parse(line) {
+            Ok(Command::Run(args) | Command::Check(args)) => args,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
     fn a_file_is_enough_and_directives_follow_it() {
-        let args = parse("/etc/s.conf --port 26380 --sentinel --loglevel verbose").unwrap();
-        assert_eq!((args.command, args.conf), (Command::Run, "/etc/s.conf".into()));
-        assert_eq!(args.directives, ["--port", "26380", "--loglevel", "verbose"]);
-        assert_eq!(parse("--sentinel s.conf").unwrap().conf, PathBuf::from("s.conf"));
+        assert!(matches!(parse("/etc/s.conf"), Ok(Command::Run(_))));
+        let args_ = args("/etc/s.conf --port 26380 --sentinel --loglevel verbose");
+        assert_eq!(args_.conf, PathBuf::from("/etc/s.conf"));
+        assert_eq!(args_.directives, ["--port", "26380", "--loglevel", "verbose"]);
+        assert_eq!(args("--sentinel s.conf").conf, PathBuf::from("s.conf"));
+        assert_eq!(args("./status").conf, PathBuf::from("./status"));
     }
 
     #[test]
     fn our_options_come_before_the_file() {
-        let args = parse("check --state /var/s --keep-conf s.conf").unwrap();
-        assert_eq!((args.command, args.state, args.keep_conf), (Command::Check, Some("/var/s".into()), true));
-        assert_eq!(parse("run -h").unwrap().command, Command::Help);
-        assert_eq!(parse("-v").unwrap().command, Command::Version);
+        let Ok(Command::Check(args)) = parse("check --state /var/s --keep-conf s.conf") else { panic!() };
+        assert_eq!((args.state, args.keep_conf), (Some("/var/s".into()), true));
+        assert_eq!(parse("run -h"), Ok(Command::Help));
+        assert_eq!(parse("status --help"), Ok(Command::Help));
+        assert_eq!(parse("-v"), Ok(Command::Version));
     }
 
     #[test]
@@ -120,5 +183,7 @@ mod tests {
         assert_eq!(parse("run"), Err(ArgsError::NoFile));
         assert_eq!(parse("--state"), Err(ArgsError::NoValue("--state")));
         assert_eq!(parse("--prot 1 s.conf"), Err(ArgsError::Unknown("--prot".into())));
+        let mistake = |line: &str| Command::parse(line.split_whitespace().map(str::to_owned)).unwrap_err().in_order;
+        assert!(mistake("status --jsn") && !mistake("--prot"));
     }
 }

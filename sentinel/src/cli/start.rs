@@ -103,7 +103,7 @@ mod tests {
         fs::create_dir_all(&dir).unwrap();
         let path = dir.join("sentinel.conf");
         fs::write(&path, conf).unwrap();
-        let args = Args::parse([path.to_str().unwrap().to_owned()].into_iter()).unwrap();
+        let args = Args { conf: path, ..Args::default() };
         (Dir(dir), args)
     }
 

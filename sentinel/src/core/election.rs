@@ -7,9 +7,10 @@
 //! enough, so a sentinel that cannot win does not raise the epoch.
 
 use super::durable::PeerKind;
+use super::event::Role;
 use super::failover::{Failover, Flow, Reason, Stage};
 use super::ids::{Epoch, Millis, RunId};
-use super::notice::What;
+use super::notice::{Grounds, What};
 use super::rng::mix;
 use super::state::{Master, Sentinel};
 use super::vote::{HOLD, all_ours};
@@ -76,7 +77,7 @@ impl Sentinel {
         }
         if let Some(unmet) = self.barred(m) {
             m.barrier.ready = None;
-            if unmet == Unmet::ObserveOnly {
+            if matches!(unmet, Unmet::ObserveOnly | Unmet::Paused) && m.objectively_down.is_some() {
                 self.observe(m);
             }
             return;
@@ -164,7 +165,14 @@ impl Sentinel {
         }
         if let Ok(replica) = self.choose(m, Millis::default()) {
             m.observed = true;
-            self.tell_server(m, &replica, What::WouldPromote);
+            let report = m.servers.get(&replica).and_then(|s| s.report.as_ref());
+            let priority = report.map_or(0, |r| match &r.role {
+                Role::Replica(following) => following.priority,
+                Role::Master => 0,
+            });
+            let offset = report.map_or(0, |r| r.offset);
+            let (votes, quorum) = (super::odown::down_votes(m), m.settings.quorum);
+            self.tell_server(m, &replica, What::WouldPromote(Grounds { votes, quorum, priority, offset }));
         }
     }
 
@@ -173,8 +181,8 @@ impl Sentinel {
         let attempt = Attempt { number: 0, started: self.now, retry_at: None };
         let epoch = self.new_epoch(m);
         m.barrier = Barrier::default();
-        m.failover = Some(Failover::new(epoch, reason, Stage::WaitStart(attempt), self.now));
-        self.tell_master(m, What::TryFailover);
+        m.failover = Some(Failover::new(epoch, reason.clone(), Stage::WaitStart(attempt), self.now));
+        self.tell_master(m, What::TryFailover(reason));
         self.cast_vote(m, self.me, epoch);
         ask_at_once(m);
     }

@@ -204,6 +204,8 @@ pub enum Failure {
 pub enum Request {
     /// `SENTINEL FAILOVER`: lossless if the master is up, can pause and the settings allow it; else forced.
     Failover(MasterName),
+    /// The same without care for writes: the best replica is promoted at once, also while the master is up.
+    ForcedFailover(MasterName),
     /// A switchover without loss, perhaps to a named replica; refused where it cannot be lossless.
     Switchover {
         /// Of which master.
@@ -213,7 +215,8 @@ pub enum Request {
     },
     /// `SENTINEL RESET` of these masters: forget replicas and peers.
     Reset(Vec<MasterName>),
-    /// Take no action on this master until resumed; votes and hellos go on.
+    /// Take no action of one's own on this master until resumed: only tell what would have been done. Votes, hellos and
+    /// what an operator asks for go on.
     Pause(MasterName),
     /// End of a pause.
     Resume(MasterName),

@@ -151,7 +151,8 @@ impl Sentinel {
     }
 
     pub(super) fn tell(&mut self, what: What) {
-        self.put(Action::Announce(Notice { what, subject: None }));
+        let epoch = self.current_epoch;
+        self.put(Action::Announce(Notice { what, subject: None, epoch }));
     }
 
     /// Announces something about the master, and runs its notification script.
@@ -175,7 +176,9 @@ impl Sentinel {
     fn tell_of(&mut self, m: &Master, part: Part, address: &ids::Address, what: What) {
         let subject =
             Subject { part, address: address.clone(), master: m.name.clone(), master_address: m.address.clone() };
-        let notice = Notice { what, subject: Some(subject) };
+        let begun = m.failover.as_ref().map_or_else(Default::default, |f| f.epoch);
+        let epoch = m.vote.epoch.max(m.config_epoch).max(begun);
+        let notice = Notice { what, subject: Some(subject), epoch };
         let script = m.settings.notification_script.clone().filter(|_| notice.runs_script());
         let args = vec![notice.channel().to_owned(), notice.payload()];
         self.put(Action::Announce(notice));

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use super::failover::Reason;
 use super::ids::{Address, Epoch, MasterName, RunId};
 
 /// One notice: what happened, and to whom.
@@ -14,6 +15,9 @@ pub struct Notice {
     pub what: What,
     /// To which instance; `None` for what concerns the sentinel itself.
     pub subject: Option<Subject>,
+    /// The greatest epoch of what concerns the master (its configuration, this sentinel's vote), or of all if there is no
+    /// subject. No part of the payload.
+    pub epoch: Epoch,
 }
 
 /// The instance a notice is about, as the first words of its payload name it.
@@ -38,6 +42,30 @@ pub enum Part {
     Replica,
     /// A sentinel.
     Sentinel(RunId),
+}
+
+/// Why an observer would have acted, and why on this replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Grounds {
+    /// So many sentinels hold the master for down.
+    pub votes: usize,
+    /// So many are needed.
+    pub quorum: u32,
+    /// The replica's priority.
+    pub priority: u32,
+    /// How far it has come.
+    pub offset: u64,
+}
+
+impl fmt::Display for Grounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { votes, quorum, priority, offset } = self;
+        write!(
+            f,
+            "because {votes} sentinels of {quorum} needed hold the master for down, and of the fit replicas it comes first \
+             with priority {priority} and offset {offset}"
+        )
+    }
 }
 
 macro_rules! events {
@@ -98,8 +126,8 @@ events! {
     ObjectivelyUp = "-odown" true,
     /// The current epoch rose.
     NewEpoch(Epoch) = "+new-epoch" true,
-    /// A failover begins here.
-    TryFailover = "+try-failover" true,
+    /// A failover begins here; why.
+    TryFailover(Reason) = "+try-failover" true,
     /// This sentinel voted.
     Voted(RunId, Epoch) = "+vote-for-leader" true,
     /// This sentinel leads the failover.
@@ -164,8 +192,8 @@ events! {
     WritesPaused = "+switchover-paused" false,
     /// Ours: a switchover was undone; why.
     SwitchoverUndone(&'static str) = "-switchover-abort" true,
-    /// Ours: an observer would have promoted this replica.
-    WouldPromote = "+would-promote" true,
+    /// Ours: an observer would have promoted this replica; why, and why this one.
+    WouldPromote(Grounds) = "+would-promote" true,
     /// Ours: this server belongs to another group and is left alone.
     Foreign = "+foreign-server" true,
     /// Ours: the durable state could not be written.
@@ -216,7 +244,19 @@ impl What {
             Self::Tilt => " #tilt mode entered".into(),
             Self::TiltEnd => " #tilt mode exited".into(),
             Self::SwitchoverUndone(why) => format!(" {why}"),
+            Self::WouldPromote(grounds) => format!(" {grounds}"),
             _ => String::new(),
+        }
+    }
+}
+
+impl Reason {
+    /// The reason's name, which does not change between versions.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Forced => "forced",
+            Self::Planned(_) => "planned",
         }
     }
 }
@@ -239,7 +279,7 @@ mod tests {
     fn about(part: Part, address: Address, what: What) -> (&'static str, String) {
         let master_address = Address::new("10.0.0.1", 6379);
         let subject = Some(Subject { part, address, master: "mymaster".into(), master_address });
-        let notice = Notice { what, subject };
+        let notice = Notice { what, subject, epoch: Epoch(3) };
         (notice.channel(), notice.payload())
     }
 
@@ -301,7 +341,7 @@ mod tests {
     #[test]
     fn notices_without_an_instance() {
         let id = RunId::from_number(7);
-        let text = |what| Notice { what, subject: None }.payload();
+        let text = |what| Notice { what, subject: None, epoch: Epoch(3) }.payload();
         assert_eq!(text(What::NewEpoch(Epoch(3))), "3");
         assert_eq!(text(What::Voted(id, Epoch(3))), format!("{id} 3"));
         assert_eq!(text(What::Tilt), "#tilt mode entered");

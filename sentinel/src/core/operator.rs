@@ -13,7 +13,8 @@ impl Sentinel {
     /// Handles a request and answers it.
     pub(super) fn request(&mut self, reply_to: ReplyTo, request: Request) {
         let result = match request {
-            Request::Failover(name) => self.on(&name, Self::operator_failover),
+            Request::Failover(name) => self.on(&name, |s, m| s.operator_failover(m, m.settings.lossless_failover)),
+            Request::ForcedFailover(name) => self.on(&name, |s, m| s.operator_failover(m, false)),
             Request::Switchover { master, to } => self.on(&master, |s, m| s.operator_switchover(m, to)),
             Request::Reset(names) => {
                 for name in names {
@@ -50,11 +51,11 @@ impl Sentinel {
         result
     }
 
-    /// `SENTINEL FAILOVER`: without loss where that is possible, else as Redis does it.
-    fn operator_failover(&mut self, m: &mut Master) -> Result<(), Refusal> {
+    /// `SENTINEL FAILOVER`: without loss where that is wanted and possible, else as Redis does it.
+    fn operator_failover(&mut self, m: &mut Master, lossless: bool) -> Result<(), Refusal> {
         self.may_begin(m)?;
         self.choose(m, Millis::default()).map_err(|_| Refusal::NoGoodReplica)?;
-        let lossless = m.settings.lossless_failover && self.lossless(m).is_ok();
+        let lossless = lossless && self.lossless(m).is_ok();
         self.stand(m, if lossless { Reason::Planned(None) } else { Reason::Forced });
         Ok(())
     }
@@ -220,6 +221,19 @@ mod tests {
     }
 
     #[test]
+    fn a_forced_failover_pauses_no_writes() {
+        let mut t = Table::settled();
+        t.peers_vote(true);
+        let name = t.master().name.clone();
+        let said = [t.request(Request::ForcedFailover(name.clone())), t.run_for(3_000)].concat();
+        assert!(channels(&said).contains(&"+switch-master") && !channels(&said).contains(&"+switchover-paused"));
+        let mut t = Table::settled();
+        t.peers_vote(true);
+        let said = [t.request(Request::Failover(name)), t.run_for(3_000)].concat();
+        assert!(channels(&said).contains(&"+switchover-paused"));
+    }
+
+    #[test]
     fn without_a_majority_a_failover_goes_on_with_a_warning() {
         let mut t = Table::settled();
         t.all_peers_lost_but(0);
@@ -238,7 +252,14 @@ mod tests {
         t.kill_master();
         t.peers_say(true);
         t.peers_vote(true);
-        assert!(!channels(&t.run_for(5_000)).contains(&"+try-failover"));
+        let said = t.run_for(5_000);
+        assert!(!channels(&said).contains(&"+try-failover"));
+        let told = said.iter().find_map(|a| match a {
+            Action::Announce(notice) if notice.what.channel() == "+would-promote" => Some(notice.payload()),
+            _ => None,
+        });
+        let told = told.expect("what it would have done");
+        assert!(told.contains("because 2 sentinels of 2 needed hold the master for down"), "{told}");
         let said = [t.request(Request::Resume(name)), t.run_for(500)].concat();
         assert!(channels(&said).contains(&"+switch-master"));
     }

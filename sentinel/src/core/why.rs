@@ -57,7 +57,7 @@ pub enum Unmet {
         ms: u64,
     },
     /// Votes are being gathered.
-    #[error("{have} of {need} votes in epoch {epoch}")]
+    #[error("{have} of {need} votes in epoch {epoch}; the others are being asked, and a lost attempt is repeated")]
     Election {
         /// So many.
         have: usize,
@@ -81,7 +81,7 @@ pub enum Unmet {
         ms: u64,
     },
     /// There are no replicas.
-    #[error("no replica is known")]
+    #[error("no replica is known; attach one to the master, its reports make it known here")]
     NoReplicas,
     /// A replica may not be promoted.
     #[error("replica {replica}: {reason}")]
@@ -92,7 +92,7 @@ pub enum Unmet {
         reason: &'static str,
     },
     /// The fence has not succeeded.
-    #[error("the fence script has not succeeded yet")]
+    #[error("the fence script has not succeeded yet; see what it says, or change `fencing`")]
     NotFenced,
     /// The promotion is on its way.
     #[error("{replica} is being promoted")]
@@ -106,6 +106,30 @@ pub enum Unmet {
         /// This one.
         replica: Address,
     },
+}
+
+impl Unmet {
+    /// The condition's name, which does not change between versions.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Paused => "paused",
+            Self::Tilt { .. } => "tilt",
+            Self::MasterUp => "master-up",
+            Self::NoQuorum { .. } => "no-quorum",
+            Self::ObserveOnly => "observe-only",
+            Self::NoMajority { .. } => "no-majority",
+            Self::VotedFor { .. } => "voted-for-another",
+            Self::Resting { .. } => "resting",
+            Self::Election { .. } => "election",
+            Self::Detaching { .. } => "detaching",
+            Self::GateOpen { .. } => "gate-open",
+            Self::NoReplicas => "no-replicas",
+            Self::Unfit { .. } => "unfit-replica",
+            Self::NotFenced => "not-fenced",
+            Self::Promoting { .. } => "promoting",
+            Self::Reconfiguring { .. } => "reconfiguring",
+        }
+    }
 }
 
 impl Sentinel {

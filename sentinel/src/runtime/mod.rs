@@ -202,6 +202,10 @@ impl Runtime {
                 // A question that the core leaves without an answer is one to nobody.
                 self.asked.remove(&to);
             }
+            Request::WhyNot(name, reply) => {
+                // Who asked may have gone.
+                let _ = reply.send(self.core.why_not(&name, self.clock.now()));
+            }
             Request::Hello(hello) => self.feed(Event::Hello(hello)).await,
             Request::Tune(tuning, reply) => self.set_up(|view| view.tuning = tuning, reply),
             Request::Simulate(simulated, reply) => self.set_up(|view| view.simulated = simulated, reply),

@@ -220,7 +220,7 @@ const SENTINEL: &[Command] = &[
     admin("ckquorum", 3, "Whether quorum and majority can be reached for a master"),
     admin("config", -3, "Settings of the whole sentinel"),
     admin("debug", -2, "Times in milliseconds, and how to change them"),
-    admin("failover", 3, "Changes the master without asking the other sentinels"),
+    admin("failover", -3, "Changes the master, without loss where that is possible; `force`: at any price"),
     admin("flushconfig", 2, "Writes the configuration file"),
     admin("get-master-addr-by-name", 3, "Host and port of a master"),
     command("help", 2, ANY_TIME, SLOW, "This help"),
@@ -231,14 +231,19 @@ const SENTINEL: &[Command] = &[
     admin("monitor", 6, "Begins to monitor a master"),
     admin("myid", 2, "This sentinel's id"),
     admin("myversion", 2, "Which program this is; only sentinels of this kind answer"),
+    admin("pause", 3, "Only observes a master until resumed: no failover is begun, only told of"),
     admin("pending-scripts", 2, "Scripts that run or wait"),
     admin("remove", 3, "Ends monitoring of a master"),
     admin("replicas", 3, "State of a master's replicas"),
     admin("reset", 3, "Forgets replicas and sentinels of the masters that match"),
+    admin("resume", 3, "Ends a pause"),
     admin("sentinels", 3, "State of the other sentinels of a master"),
     admin("set", -5, "Changes settings of a master"),
     admin("simulate-failure", -3, "Ends the process at a chosen point"),
     admin("slaves", 3, "State of a master's replicas"),
+    admin("status", 3, "What redis-sentinel has no word for: mode, fencing, epochs, vote"),
+    admin("switchover", -3, "Changes the master without loss, or not at all: <master> [<host> <port>]"),
+    admin("why-not", 3, "The first condition that keeps a replica from being promoted now, and what would change it"),
 ];
 
 #[cfg(test)]

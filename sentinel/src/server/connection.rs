@@ -17,8 +17,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::clients::Client;
 use super::session::{Session, World};
 use super::step::{Step, Work};
-use super::{Port, limits};
+use super::{Port, limits, own};
 use crate::core::event::{Answer, Question};
+use crate::core::ids::MasterName;
 use crate::request::{Published, Request};
 use crate::resp::{RequestDecoder, RequestLimits, Value};
 
@@ -194,6 +195,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
             Step::Close => return ControlFlow::Break(()),
             Step::Work(work, then) => (vec![self.work(work, then).await?], false),
             Step::Ask(question) => (vec![self.ask(question).await?], false),
+            Step::WhyNot(name) => (vec![self.why_not(name).await?], false),
             Step::Hello(hello) => {
                 self.request(Request::Hello(hello)).await?;
                 (vec![Value::Integer(1)], false)
@@ -242,6 +244,12 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
         let (reply, answer) = oneshot::channel();
         self.request(Request::Asked(question, reply)).await?;
         ControlFlow::Continue(self.answer(answer).await?.map_or_else(|| Value::error(ENDING), answered))
+    }
+
+    async fn why_not(&mut self, name: MasterName) -> ControlFlow<(), Value> {
+        let (reply, answer) = oneshot::channel();
+        self.request(Request::WhyNot(name, reply)).await?;
+        ControlFlow::Continue(self.answer(answer).await?.map_or_else(|| Value::error(ENDING), own::unmet))
     }
 
     /// Hands a request to the runtime. If that has ended, so does the connection.

@@ -2,7 +2,8 @@
 //!
 //! It shows the [`View`](crate::view::View) and sends [`Request`](crate::request::Request)s; it decides nothing about
 //! masters and never waits for the runtime to show something. Every command and every text is redis-sentinel's, so that
-//! clients work as they are; what is new (`SENTINEL MYVERSION`, options of `SENTINEL SET`) is in addition.
+//! clients work as they are; what is new (`SENTINEL MYVERSION`, `WHY-NOT`, `STATUS`, `SWITCHOVER`, `PAUSE`, `RESUME`, options of `SENTINEL SET`) is
+//! in addition.
 //!
 //! | file | what it is |
 //! |---|---|
@@ -15,6 +16,7 @@
 //! | `client`, `clients` | the connections |
 //! | `subscriptions`, `glob` | who listens to what |
 //! | `sentinel`, `settings`, `instance`, `info` | what is told and asked of masters |
+//! | `own` | the same, as far as redis-sentinel has no word for it |
 //! | `limits` | what a connection may cost |
 
 mod acl;
@@ -29,6 +31,7 @@ mod instance;
 mod limits;
 mod listen;
 mod login;
+mod own;
 mod sentinel;
 mod session;
 mod settings;

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::instance;
+use super::own;
 use super::settings;
 use super::step::{Step, Work};
 use super::{command, glob, help};
@@ -24,7 +25,7 @@ pub(super) struct Sight<'a> {
 }
 
 /// What our own kind answers to `SENTINEL MYVERSION`.
-const MYVERSION: &str = concat!("mainstay ", env!("CARGO_PKG_VERSION"));
+pub(super) const MYVERSION: &str = concat!("mainstay ", env!("CARGO_PKG_VERSION"));
 
 /// Carries out a subcommand; `words` begin after its name, and their number was checked.
 pub(super) fn call(subcommand: &str, words: &[Bytes], sight: Sight<'_>) -> Step {
@@ -56,7 +57,12 @@ pub(super) fn call(subcommand: &str, words: &[Bytes], sight: Sight<'_>) -> Step 
         "ckquorum" => with_master(&check_quorum),
         "myid" => Step::one(Value::bulk(view.me.as_str())),
         "myversion" => Step::one(Value::bulk(MYVERSION)),
-        "failover" => with_master(&|master| Step::operate(Request::Failover(master.name.clone()))),
+        "failover" => with_master(&|master| own::failover(&master.name, &texts[1..])),
+        "switchover" => with_master(&|master| own::switchover(&master.name, &texts[1..])),
+        "pause" => with_master(&|master| Step::operate(Request::Pause(master.name.clone()))),
+        "resume" => with_master(&|master| Step::operate(Request::Resume(master.name.clone()))),
+        "why-not" => with_master(&|master| Step::WhyNot(master.name.clone())),
+        "status" => with_master(&|master| Step::one(own::status(master, view))),
         "remove" => with_master(&|master| Step::operate(Request::Remove(master.name.clone()))),
         "reset" => reset(texts[0], view),
         "monitor" => monitor(&texts, view),

@@ -1,6 +1,7 @@
 //! What follows from a command: a reply at once, or something that the runtime has to do first.
 
 use crate::core::event::{self, Hello, Question};
+use crate::core::ids::MasterName;
 use crate::resp::Value;
 use crate::view::{SimulatedFailures, Tuning};
 
@@ -13,6 +14,8 @@ pub(super) enum Step {
     Work(Vec<Work>, Value),
     /// Put the question to the core, and send its answer.
     Ask(Question),
+    /// Ask the core what keeps it from promoting a replica of this master.
+    WhyNot(MasterName),
     /// Hand the hello on; the reply is 1.
     Hello(Hello),
     /// End the process.

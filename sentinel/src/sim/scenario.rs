@@ -64,7 +64,7 @@ pub struct Outcome {
 }
 
 /// All scenarios.
-pub const SCENARIOS: [Scenario; 8] = [
+pub const SCENARIOS: [Scenario; 9] = [
     Scenario { name: "kill", setup: plain, faults: kill, verify: promoted_in_time },
     Scenario { name: "chaos", setup: harsh, faults: chaos, verify: nothing_more },
     Scenario { name: "mixed", setup: mixed, faults: flips, verify: nothing_more },
@@ -73,6 +73,7 @@ pub const SCENARIOS: [Scenario; 8] = [
     Scenario { name: "command", setup: fenced, faults: cut, verify: fence_holds },
     Scenario { name: "switchover", setup: plain, faults: switchover, verify: nothing_lost },
     Scenario { name: "confirmed", setup: confirmed, faults: chaos, verify: confirmed_survive },
+    Scenario { name: "observed", setup: plain, faults: paused, verify: promoted_once_resumed },
 ];
 
 impl Scenario {
@@ -194,6 +195,16 @@ fn switchover(rng: &mut Rng, setup: &Setup) -> Vec<(Micros, Fault)> {
     vec![(at(rng, 5_000, 7_000), Fault::Operator(node, Box::new(Request::Failover(master_name()))))]
 }
 
+/// Every sentinel only observes while the master dies, until it is told to act again.
+fn paused(rng: &mut Rng, setup: &Setup) -> Vec<(Micros, Fault)> {
+    let tell = |node, request: Request| Fault::Operator(node, Box::new(request));
+    let mut faults = vec![(at(rng, 9_000, 14_000), tell(0, Request::Resume(master_name())))];
+    faults.extend((1..setup.sentinels).map(|n| (at(rng, 14_000, 15_000), tell(n, Request::Resume(master_name())))));
+    faults.extend((0..setup.sentinels).map(|n| (at(rng, 3_000, 4_000), tell(n, Request::Pause(master_name())))));
+    faults.extend([(at(rng, 5_000, 7_000), Fault::KillMaster), (25_000 * MS, Fault::StartServers)]);
+    faults
+}
+
 /// Up to eight faults of any sort, and an end to all of them.
 fn chaos(rng: &mut Rng, setup: &Setup) -> Vec<(Micros, Fault)> {
     let mut faults = Vec::new();
@@ -244,6 +255,14 @@ fn promoted_in_time(sim: &mut Sim, faults: &[(Micros, Fault)]) {
     let promoted = sim.check.promoted.first().map_or(Micros::MAX, |(at, ..)| at - killed);
     if promoted > 1_600 * MS {
         sim.check.broken(killed, format!("promoted {} ms after the kill", promoted / MS));
+    }
+}
+
+fn promoted_once_resumed(sim: &mut Sim, faults: &[(Micros, Fault)]) {
+    let resumed = faults[0].0;
+    sim.check.none_promoted_before(resumed);
+    if sim.check.promoted.is_empty() {
+        sim.check.broken(resumed, "nobody is promoted after the observers were told to act".to_owned());
     }
 }
 

@@ -1,0 +1,176 @@
+//! Where a sentinel is and how to get in: what was said, and for the rest what its file says.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::{fs, io};
+
+use thiserror::Error;
+
+use super::order::Reach;
+use crate::conf::{Config, Problems, ServerConfig, TlsConfig, parse_with};
+use crate::core::config::Secret;
+use crate::core::ids::Address;
+use crate::tls::Connector;
+
+/// Redis' own port for sentinels.
+const PORT: u16 = 26379;
+const HERE: &str = "127.0.0.1";
+
+/// How to get in.
+#[derive(Debug, Clone)]
+pub(super) struct Door {
+    pub(super) address: Address,
+    pub(super) user: Option<String>,
+    pub(super) pass: Option<Secret>,
+    pub(super) tls: Option<Connector>,
+    pub(super) patience: Duration,
+}
+
+/// Why it cannot be said how.
+#[derive(Debug, Error)]
+pub(super) enum DoorError {
+    #[error("{}: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{}:\n{problems}", path.display())]
+    Conf { path: PathBuf, problems: Problems },
+    #[error("{0}")]
+    Tls(String),
+}
+
+impl Door {
+    /// Reads the files that `reach` names.
+    pub(super) fn open(reach: &Reach) -> Result<Door, DoorError> {
+        let config = reach.conf.as_deref().map(read).transpose()?.unwrap_or_default();
+        let pass = match &reach.pass_file {
+            Some(path) => {
+                let text = fs::read_to_string(path);
+                let text = text.map_err(|source| DoorError::Read { path: path.clone(), source })?;
+                Some(Secret(text.trim_end_matches(['\r', '\n']).to_owned()))
+            }
+            None => reach.pass.clone(),
+        };
+        let tls = tls(reach, &config.server);
+        let tls = tls.as_ref().map(Connector::new).transpose().map_err(DoorError::Tls)?.flatten();
+        Ok(Door {
+            address: reach.at.clone().unwrap_or_else(|| address(&config.server, reach.conf.is_some())),
+            user: reach.user.clone(),
+            pass: pass.or(config.server.requirepass),
+            tls,
+            patience: reach.patience,
+        })
+    }
+
+    /// The same way in at another sentinel of the group.
+    pub(super) fn of(&self, address: Address) -> Door {
+        Door { address, ..self.clone() }
+    }
+}
+
+fn read(path: &Path) -> Result<Config, DoorError> {
+    let text = fs::read(path).map_err(|source| DoorError::Read { path: path.to_owned(), source })?;
+    let beside = path.parent().map(Path::to_owned).unwrap_or_default();
+    let include = |name: &str| fs::read(beside.join(name)).map_err(|e| e.to_string());
+    parse_with(&text, include).map_err(|problems| DoorError::Conf { path: path.to_owned(), problems })
+}
+
+/// Where a sentinel of this file listens: at the first address that is one, else on this machine.
+fn address(server: &ServerConfig, from_file: bool) -> Address {
+    let bound = server.bind.iter().map(|word| word.trim_start_matches('-'));
+    let host = bound.into_iter().find(|word| !matches!(*word, "*" | "::*" | "0.0.0.0" | "::")).unwrap_or(HERE);
+    let port = match (from_file, server.port) {
+        (false, _) => PORT,
+        (true, 0) => server.tls.port,
+        (true, port) => port,
+    };
+    Address::new(host, port)
+}
+
+/// The encryption that is wanted: by a flag, or since the file's port without it is off.
+fn tls(reach: &Reach, server: &ServerConfig) -> Option<TlsConfig> {
+    let only_tls = reach.conf.is_some() && reach.at.is_none() && server.port == 0 && server.tls.port != 0;
+    if !(reach.tls || reach.ca.is_some() || only_tls) {
+        return None;
+    }
+    let mut tls = server.tls.clone();
+    tls.replication = true;
+    tls.ca_cert_file = reach.ca.clone().or(tls.ca_cert_file);
+    if reach.cert.is_some() || reach.key.is_some() {
+        (tls.client_cert_file, tls.client_key_file) = (reach.cert.clone(), reach.key.clone());
+    }
+    Some(tls)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reach() -> Reach {
+        Reach {
+            at: None,
+            conf: None,
+            user: None,
+            pass: None,
+            pass_file: None,
+            tls: false,
+            ca: None,
+            cert: None,
+            key: None,
+            patience: Duration::from_secs(1),
+        }
+    }
+
+    struct Dir(PathBuf);
+
+    impl Drop for Dir {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn dir(name: &str) -> Dir {
+        let dir = std::env::temp_dir().join(format!("mainstay-door-{name}-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        Dir(dir)
+    }
+
+    #[test]
+    fn what_is_said_goes_before_what_the_file_says() {
+        let dir = dir("said");
+        let conf = dir.0.join("s.conf");
+        fs::write(&conf, "port 26400\nbind -::* 10.0.0.7\nrequirepass secret\n").unwrap();
+        let mut reach = Reach { conf: Some(conf), ..reach() };
+        let door = Door::open(&reach).unwrap();
+        assert_eq!((door.address, door.pass), (Address::new("10.0.0.7", 26400), Some(Secret("secret".into()))));
+        fs::write(dir.0.join("pass"), "other\n").unwrap();
+        (reach.at, reach.pass_file) = (Some(Address::new("h", 1)), Some(dir.0.join("pass")));
+        let door = Door::open(&reach).unwrap();
+        assert_eq!((door.address, door.pass), (Address::new("h", 1), Some(Secret("other".into()))));
+    }
+
+    #[test]
+    fn without_a_word_it_is_redis_own_port_on_this_machine() {
+        assert_eq!(Door::open(&reach()).unwrap().address, Address::new("127.0.0.1", 26379));
+    }
+
+    #[test]
+    fn files_that_cannot_be_used_are_named() {
+        let dir = dir("bad");
+        let path = dir.0.join("s.conf");
+        let with = Reach { conf: Some(path.clone()), ..reach() };
+        assert!(matches!(Door::open(&with), Err(DoorError::Read { .. })));
+        fs::write(&path, "prot 1\n").unwrap();
+        assert!(Door::open(&with).unwrap_err().to_string().contains("did you mean `port`?"));
+        let without = Reach { tls: true, ..reach() };
+        assert!(matches!(Door::open(&without), Err(DoorError::Tls(_))));
+    }
+
+    #[test]
+    fn a_file_whose_only_port_is_encrypted_wants_encryption() {
+        let server = |text: &str| parse_with(text.as_bytes(), |_| Err(String::new())).unwrap().server;
+        let with = Reach { conf: Some("s.conf".into()), ..reach() };
+        let only = server("port 0\ntls-port 26390\n");
+        assert!(tls(&with, &only).is_some_and(|tls| tls.replication));
+        assert_eq!(address(&only, true).port, 26390);
+        assert!(tls(&with, &server("port 1\ntls-port 2\n")).is_none());
+    }
+}

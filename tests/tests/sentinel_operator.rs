@@ -1,0 +1,147 @@
+//! What operators do with three sentinels over real Redis servers: the program's commands, read by their `--json`.
+
+// What helps a test is a test.
+#![allow(clippy::unwrap_used)]
+
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+use testbed::redis::{Sentinel, Server};
+use testbed::{eventually, eventually_some, tree};
+
+const SOON: Duration = Duration::from_secs(30);
+const NAME: &str = "mymaster";
+
+/// Servers and sentinels that know each other.
+struct Group {
+    servers: Vec<Server>,
+    sentinels: Vec<Sentinel>,
+}
+
+impl Group {
+    fn start() -> Group {
+        let master = Server::start("redis-0", &[]);
+        let replicas = ["redis-1", "redis-2"].map(|name| Server::replica(name, &master, &[]));
+        replicas.iter().for_each(Server::synced);
+        let lines = format!(
+            "sentinel monitor {NAME} 127.0.0.1 {} 2\nsentinel down-after-milliseconds {NAME} 500\n\
+             sentinel failover-timeout {NAME} 10000",
+            master.port()
+        );
+        let ours = tree::built("mainstay-sentinel");
+        let sentinels = [0, 1, 2].map(|i| Sentinel::start(&format!("sentinel-{i}"), &ours, &lines));
+        sentinels.iter().for_each(|s| s.knows(NAME, 2, 2));
+        let servers = std::iter::once(master).chain(replicas).collect();
+        Group { servers, sentinels: sentinels.into() }
+    }
+
+    /// Runs a command at the first sentinel.
+    fn run(&self, words: &str) -> Answer {
+        let at = format!("127.0.0.1:{}", self.sentinels[0].port());
+        run(&[&words.split(' ').collect::<Vec<_>>()[..], &["--at", &at]].concat())
+    }
+
+    /// Runs it with `--json`, which it must end well with.
+    fn json(&self, words: &str) -> Value {
+        let answer = self.run(&format!("{words} --json"));
+        assert_eq!(answer.code, Some(0), "{words}: {answer:?}");
+        answer.json()
+    }
+
+    fn server(&mut self, address: &str) -> &mut Server {
+        let port: u16 = address.rsplit(':').next().unwrap().parse().unwrap();
+        self.servers.iter_mut().find(|s| s.port() == port).unwrap()
+    }
+
+    /// Waits until all sentinels see this master and are at rest.
+    fn settled(&self) -> String {
+        eventually_some(SOON, "the sentinels to be at rest and to agree", || {
+            let answer = self.run(&format!("status {NAME} --json"));
+            let status = answer.json();
+            let master = &status["masters"][0];
+            let known = master["sentinels"].as_array().unwrap().iter().all(|s| s["replicas"] == 2);
+            (answer.code == Some(0) && known).then(|| master["address"].as_str().unwrap().to_owned())
+        })
+    }
+}
+
+/// How a command ended.
+#[derive(Debug)]
+struct Answer {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(self.out.trim()).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+}
+
+fn run(words: &[&str]) -> Answer {
+    let output = Command::new(tree::built("mainstay-sentinel")).args(words).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Answer { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+}
+
+#[test]
+fn an_operator_looks_and_switches_over() {
+    let mut group = Group::start();
+    let first = group.settled();
+
+    let status = group.json("status");
+    let master = &status["masters"][0];
+    assert_eq!((&master["name"], &master["agree"]), (&NAME.into(), &true.into()));
+    assert_eq!(master["sentinels"].as_array().unwrap().len(), 3);
+    assert!(master["sentinels"][0]["version"].as_str().unwrap().starts_with("mainstay "));
+    let topology = group.json("topology");
+    let replicas = topology["masters"][0]["replicas"].as_array().unwrap();
+    assert!(replicas.len() == 2 && replicas.iter().all(|r| r["state"] == "in sync"), "{replicas:?}");
+
+    let why = group.json(&format!("why-not {NAME}"));
+    assert!(why["sentinels"].as_array().unwrap().iter().all(|s| s["code"] == "master-up"), "{why}");
+    assert_eq!(group.json(&format!("ckquorum {NAME}"))["ok"], true);
+
+    let to = replicas[0]["address"].as_str().unwrap();
+    let changed = group.json(&format!("switchover {NAME} --to {to} --wait"));
+    assert_eq!((changed["result"].as_str(), changed["to"].as_str()), (Some("done"), Some(to)), "{changed}");
+    assert_eq!((changed["from"].as_str(), changed["lossless"].as_bool()), (Some(first.as_str()), Some(true)));
+    assert_eq!(group.settled(), to);
+    assert_eq!(group.server(to).info("role"), "master");
+
+    let forced = group.run(&format!("failover {NAME} --wait"));
+    assert_eq!(forced.code, Some(0), "{forced:?}");
+    assert!(forced.out.contains("writes that no replica had yet are lost"), "{forced:?}");
+    assert_ne!(group.settled(), to);
+
+    let set = group.json(&format!("set {NAME} parallel-syncs 2 --all"));
+    assert!(set["sentinels"].as_array().unwrap().iter().all(|s| s["ok"] == true), "{set}");
+    assert!(group.sentinels.iter().all(|s| s.field(NAME, "parallel-syncs").as_deref() == Some("2")));
+    assert_eq!(group.json("reset nobody")["sentinels"][0]["said"], "0");
+}
+
+#[test]
+fn a_no_and_a_sentinel_out_of_reach_have_their_exit_codes() {
+    let mut group = Group::start();
+    group.settled();
+    let unknown = group.run("why-not nobody");
+    assert_eq!((unknown.code, unknown.err.contains("No such master")), (Some(1), true), "{unknown:?}");
+    assert_eq!(group.run("status nobody").code, Some(1));
+    assert_eq!(group.run("switchover").code, Some(2));
+    assert_eq!(group.run("status --jsn").code, Some(2));
+    let port = testbed::ports::free().unwrap();
+    let nobody = run(&["status", "--at", &format!("127.0.0.1:{port}")]);
+    assert_eq!((nobody.code, nobody.err.contains("cannot be reached")), (Some(2), true), "{nobody:?}");
+
+    // A peer that is gone makes the status a no, and says which.
+    let gone = group.sentinels[2].port();
+    group.sentinels[2].process().kill().unwrap();
+    let status = group.run("status --json");
+    let problems = status.json()["masters"][0]["problems"].to_string();
+    assert_eq!(status.code, Some(1), "{status:?}");
+    assert!(problems.contains(&format!("cannot be reached: 127.0.0.1:{gone}")), "{problems}");
+    group.sentinels[1].process().kill().unwrap();
+    eventually(SOON, "the quorum to be out of reach", || group.run(&format!("ckquorum {NAME}")).code == Some(1));
+}
