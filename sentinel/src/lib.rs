@@ -9,7 +9,9 @@
 //! | [`backend`] | the data servers: a port, and Redis behind it; links to other sentinels |
 //! | [`runtime`] | the one loop: events in, actions carried out in order; scripts and `sentinel.conf` behind it |
 //! | [`server`] | the port that clients, operators and other sentinels talk to |
-//! | [`cli`] | the program: arguments, and a sentinel put together from a file |
+//! | [`cli`] | the program: arguments, a sentinel put together from a file, and what operators ask of one |
+//! | [`history`] | what happened, on disk |
+//! | [`metrics`] | what is counted and measured, as Prometheus text |
 //! | [`tls`] | encryption of the port and of links (feature `tls`) |
 //! | [`view`] | what the port shows: one immutable picture, built by the runtime |
 //! | [`store`] | what a restart must find, on disk |
@@ -30,6 +32,8 @@ pub mod backend;
 pub mod cli;
 pub mod conf;
 pub mod core;
+pub mod history;
+pub mod metrics;
 pub mod request;
 pub mod resp;
 pub mod runtime;

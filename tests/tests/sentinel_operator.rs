@@ -49,6 +49,19 @@ impl Group {
         answer.json()
     }
 
+    /// What a sentinel has written of its history.
+    fn history(&self, sentinel: usize) -> Value {
+        let state = self.sentinels[sentinel].state();
+        run(&["history", NAME, "--state", state.to_str().unwrap(), "--events", "--json"]).json()
+    }
+
+    /// The failovers that any sentinel has recorded as switched, with their reason.
+    fn switched(&self) -> Vec<String> {
+        let all: Vec<Value> = (0..3).flat_map(|i| self.history(i)["failovers"].as_array().unwrap().clone()).collect();
+        let ended = all.iter().filter(|f| f["outcome"] == "switched");
+        ended.map(|f| format!("{} {} -> {}", f["reason"], f["from"], f["to"]).replace('"', "")).collect()
+    }
+
     fn server(&mut self, address: &str) -> &mut Server {
         let port: u16 = address.rsplit(':').next().unwrap().parse().unwrap();
         self.servers.iter_mut().find(|s| s.port() == port).unwrap()
@@ -110,11 +123,17 @@ fn an_operator_looks_and_switches_over() {
     assert_eq!((changed["from"].as_str(), changed["lossless"].as_bool()), (Some(first.as_str()), Some(true)));
     assert_eq!(group.settled(), to);
     assert_eq!(group.server(to).info("role"), "master");
+    eventually(SOON, "its record", || group.switched() == [format!("planned {first} -> {to}")]);
+    let record = &group.history(0)["failovers"][0];
+    let stages: Vec<&str> = record["stages"].as_array().unwrap().iter().map(|s| s["code"].as_str().unwrap()).collect();
+    assert!(stages.contains(&"+switchover-paused") && stages.contains(&"+promoted-slave"), "{record}");
+    assert_eq!(record["epoch"], changed["config_epoch"]);
 
     let forced = group.run(&format!("failover {NAME} --wait"));
     assert_eq!(forced.code, Some(0), "{forced:?}");
     assert!(forced.out.contains("writes that no replica had yet are lost"), "{forced:?}");
-    assert_ne!(group.settled(), to);
+    let third = group.settled();
+    eventually(SOON, "its record", || group.switched().contains(&format!("forced {to} -> {third}")));
 
     let set = group.json(&format!("set {NAME} parallel-syncs 2 --all"));
     assert!(set["sentinels"].as_array().unwrap().iter().all(|s| s["ok"] == true), "{set}");
@@ -144,4 +163,33 @@ fn a_no_and_a_sentinel_out_of_reach_have_their_exit_codes() {
     assert!(problems.contains(&format!("cannot be reached: 127.0.0.1:{gone}")), "{problems}");
     group.sentinels[1].process().kill().unwrap();
     eventually(SOON, "the quorum to be out of reach", || group.run(&format!("ckquorum {NAME}")).code == Some(1));
+}
+
+#[test]
+fn a_pause_holds_a_failover_back_and_says_what_it_would_have_done() {
+    let mut group = Group::start();
+    let first = group.settled();
+    let paused = group.json(&format!("pause {NAME}"));
+    assert!(paused["sentinels"].as_array().unwrap().iter().all(|s| s["ok"] == true), "{paused}");
+    let status = group.run("status --json");
+    let problems = status.json()["masters"][0]["problems"].to_string();
+    assert_eq!((status.code, problems.contains("only observing")), (Some(1), true), "{status:?}");
+
+    group.server(&first).process().kill().unwrap();
+    for sentinel in 0..3 {
+        let would = eventually_some(SOON, "what it would have done", || {
+            let events = group.history(sentinel)["events"].as_array()?.clone();
+            events.iter().find(|e| e["code"] == "+would-promote").map(|e| e["text"].as_str().unwrap().to_owned())
+        });
+        assert!(would.contains("of 2 needed hold the master for down"), "{would}");
+    }
+    let why = group.json(&format!("why-not {NAME}"));
+    assert!(why["sentinels"].as_array().unwrap().iter().all(|s| s["code"] == "paused"), "{why}");
+    assert_eq!(group.switched(), [""; 0]);
+    assert!((0..3).all(|i| group.history(i)["unfinished"].as_array().unwrap().is_empty()));
+
+    group.json(&format!("resume {NAME}"));
+    let next = group.settled();
+    assert_ne!(next, first);
+    eventually(SOON, "its record", || group.switched() == [format!("down {first} -> {next}")]);
 }

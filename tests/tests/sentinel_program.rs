@@ -3,6 +3,9 @@
 // What helps a test is a test.
 #![allow(clippy::unwrap_used)]
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::Duration;
 
@@ -110,4 +113,101 @@ fn it_goes_to_the_background_with_a_log_and_a_process_id() {
     eventually(SOON, "its process id to go", || !dir.join("pid").exists());
     let log = std::fs::read_to_string(dir.join("log")).unwrap();
     assert!(log.contains("+monitor master m 127.0.0.1 1 quorum 2"), "{log}");
+}
+
+/// A program of ours with this file in a directory of its own, which is given back too.
+fn spawn(name: &str, lines: &str, set: impl FnOnce(&mut Command, &Scratch)) -> (Process, Scratch) {
+    let dir = Scratch::new(name).unwrap();
+    let mut command = Command::new(tree::built("mainstay-sentinel"));
+    set(&mut command, &dir);
+    command.arg(dir.write("sentinel.conf", lines).unwrap());
+    (Process::spawn(name, command).unwrap(), dir)
+}
+
+#[test]
+fn systemd_is_told_when_it_serves_and_when_it_ends() {
+    let port = testbed::ports::free().unwrap();
+    let lines = format!("port {port}\nbind 127.0.0.1\n{MONITOR}\n");
+    let mut manager = None;
+    let (mut process, _dir) = spawn("notify", &lines, |command, dir| {
+        let path = dir.join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(SOON)).unwrap();
+        manager = Some(socket);
+        command.env("NOTIFY_SOCKET", path).env("WATCHDOG_USEC", "1000000");
+    });
+    let manager = manager.unwrap();
+    let heard = || {
+        let mut bytes = [0; 512];
+        let length = manager.recv(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
+    };
+    let ready = heard();
+    assert!(ready.starts_with("READY=1\n") && ready.contains("1 masters"), "{ready}");
+    // It listened before it said so.
+    assert_eq!(Client::to(port).unwrap().call(&["PING"]).unwrap().text(), "PONG");
+    assert_eq!([heard(), heard()], ["WATCHDOG=1", "WATCHDOG=1"]);
+    assert_eq!(process.end(SOON).code(), Some(0));
+    let last = std::iter::repeat_with(heard).find(|said| said != "WATCHDOG=1");
+    assert_eq!(last.as_deref(), Some("STOPPING=1"));
+}
+
+#[test]
+fn metrics_are_scraped_and_the_log_is_json() {
+    let (port, admin) = (testbed::ports::free().unwrap(), testbed::ports::free().unwrap());
+    let lines = format!("port {port}\nbind 127.0.0.1\nsentinel metrics-bind {admin}\n{SOON_DOWN}\n");
+    let (process, _dir) = spawn("metrics", &lines, |command, _| {
+        command.args(["--log-format", "json"]);
+    });
+    let scrape = || {
+        let mut stream = TcpStream::connect(("127.0.0.1", admin)).ok()?;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: here\r\n\r\n").ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok()?;
+        Some(text)
+    };
+    for line in [
+        "mainstay_sentinel_master_sdown{master=\"m\"} 1",
+        "mainstay_sentinel_events_total{master=\"m\",event=\"+sdown\"} 1",
+        "mainstay_sentinel_quorum_reachable{master=\"m\"} 0",
+        "mainstay_sentinel_failovers_total{master=\"m\",result=\"switched\"} 0",
+    ] {
+        eventually(SOON, line, || scrape().is_some_and(|text| text.lines().any(|l| l == line)));
+    }
+    let events = process.stdout().lines().map(|l| serde_json::from_str(l).unwrap()).collect::<Vec<serde_json::Value>>();
+    let down = events.iter().find(|e| e["code"] == "+sdown").unwrap();
+    assert_eq!((&down["master"], &down["epoch"], &down["level"]), (&"m".into(), &0.into(), &"warn".into()));
+}
+
+#[test]
+fn a_metrics_port_in_use_stops_it() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = taken.local_addr().unwrap();
+    let port = testbed::ports::free().unwrap();
+    let lines = format!("port {port}\nbind 127.0.0.1\nsentinel metrics-bind {at}\n{MONITOR}\n");
+    let (mut process, _dir) = spawn("taken", &lines, |_, _| {});
+    assert_eq!(process.wait(SOON).code(), Some(1));
+    assert!(process.stderr().contains(&format!("`sentinel metrics-bind {at}`")), "{}", process.stderr());
+}
+
+#[test]
+fn a_file_is_checked_for_programs_and_the_history_needs_a_place() {
+    let run = |words: &[&str]| Command::new(tree::built("mainstay-sentinel")).args(words).output().unwrap();
+    let dir = Scratch::new("check").unwrap();
+    let replicas =
+        "sentinel known-replica m 127.0.0.1 2\nsentinel fencing m gate 1\nsentinel notification-script m /no/such";
+    let conf = dir.write("sentinel.conf", format!("{MONITOR}\n{replicas}\n")).unwrap();
+    let json = |words: &[&str]| {
+        let output = run(words);
+        (output.status.code(), serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap())
+    };
+    let (code, report) = json(&["check", "--json", conf.to_str().unwrap()]);
+    assert_eq!((code, &report["ok"], &report["masters"]), (Some(0), &true.into(), &1.into()));
+    let codes: Vec<_> = report["advice"].as_array().unwrap().iter().map(|a| a["code"].as_str().unwrap()).collect();
+    assert_eq!(codes, ["gate-stops-writes", "no-peer", "script"]);
+    dir.write("sentinel.conf", "prot 1\n").unwrap();
+    let (code, report) = json(&["check", "--json", conf.to_str().unwrap()]);
+    assert_eq!((code, &report["ok"], &report["problems"][0]["line"]), (Some(1), &false.into(), &1.into()));
+    assert_eq!(run(&["history"]).status.code(), Some(2));
+    assert_eq!(run(&["history", "--state", "/no/such"]).status.code(), Some(2));
 }

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::history::Wanted;
 use super::operator::{Order, VERBS};
+use crate::conf::LogFormat;
 
 pub(super) const USAGE: &str = "\
 Usage: mainstay-sentinel [run|check] [OPTIONS] /path/to/sentinel.conf [--DIRECTIVE VALUE...]
@@ -20,6 +22,8 @@ Usage: mainstay-sentinel [run|check] [OPTIONS] /path/to/sentinel.conf [--DIRECTI
 Options of these two, before the file:
   --state DIR    where votes and epochs are kept; default: $STATE_DIRECTORY, else the file's path + `.state`
   --keep-conf    leave the file alone: what is learnt stays in the state directory
+  --log-format text|json
+  --json         of check: one line for programs
   -v, --version  print the version
   -h, --help     print this help
 
@@ -33,6 +37,8 @@ Commands that talk to a running sentinel, and to its peers:
                              another master, without loss or not at all
   failover NAME [--wait]     another master at any price: writes that no replica has yet are lost
   pause NAME, resume NAME    all sentinels only observe, and tell what they would have done; until resumed or restarted
+  history [NAME] (--state DIR | --conf FILE) [--events] [--last N]
+                             what happened, from the disk of a sentinel on this machine
   ckquorum NAME              whether quorum and majority can be reached
   set NAME OPTION VALUE...   changes settings; `--all`: at every sentinel
   reset PATTERN              forgets replicas and sentinels; `--all`: at every sentinel
@@ -57,6 +63,8 @@ pub(super) enum Command {
     Check(Args),
     /// Something at a running sentinel.
     Order(Box<Order>),
+    /// What happened.
+    History(Wanted),
     Help,
     Version,
 }
@@ -67,6 +75,9 @@ pub(super) struct Args {
     pub(super) conf: PathBuf,
     pub(super) state: Option<PathBuf>,
     pub(super) keep_conf: bool,
+    pub(super) log_format: Option<LogFormat>,
+    /// `check` answers with one line for programs.
+    pub(super) json: bool,
     /// The words after the file.
     pub(super) directives: Vec<String>,
 }
@@ -110,6 +121,11 @@ impl Command {
             let order = Order::parse(verb, words).map_err(|error| Mistake { error, in_order: true })?;
             return Ok(Command::Order(Box::new(order)));
         }
+        if first == "history" {
+            words.remove(0);
+            let wanted = Wanted::parse(words).map_err(|error| Mistake { error, in_order: true })?;
+            return Ok(Command::History(wanted));
+        }
         let make = match first {
             "check" => Command::Check,
             _ => Command::Run,
@@ -131,6 +147,8 @@ fn file(mut words: impl Iterator<Item = String>, make: fn(Args) -> Command) -> R
             // What redis-server needs to be told.
             "--sentinel" => {}
             "--keep-conf" => args.keep_conf = true,
+            "--json" => args.json = true,
+            "--log-format" => args.log_format = Some(log_format(words.next())?),
             "--state" => args.state = Some(words.next().ok_or(ArgsError::NoValue("--state"))?.into()),
             other if other.starts_with('-') => return Err(ArgsError::Unknown(word)),
             _ => {
@@ -141,6 +159,12 @@ fn file(mut words: impl Iterator<Item = String>, make: fn(Args) -> Command) -> R
         }
     }
     Err(ArgsError::NoFile)
+}
+
+fn log_format(value: Option<String>) -> Result<LogFormat, ArgsError> {
+    let (option, expected) = ("--log-format", "text or json");
+    let value = value.ok_or(ArgsError::NoValue(option))?;
+    LogFormat::of(&value).ok_or(ArgsError::Invalid { option, value, expected })
 }
 
 #[cfg(test)]
@@ -172,6 +196,9 @@ mod tests {
     fn our_options_come_before_the_file() {
         let Ok(Command::Check(args)) = parse("check --state /var/s --keep-conf s.conf") else { panic!() };
         assert_eq!((args.state, args.keep_conf), (Some("/var/s".into()), true));
+        let Ok(Command::Check(args)) = parse("check --log-format json --json s.conf") else { panic!() };
+        assert_eq!((args.log_format, args.json), (Some(LogFormat::Json), true));
+        assert!(matches!(parse("--log-format yaml s.conf"), Err(ArgsError::Invalid { .. })));
         assert_eq!(parse("run -h"), Ok(Command::Help));
         assert_eq!(parse("status --help"), Ok(Command::Help));
         assert_eq!(parse("-v"), Ok(Command::Version));

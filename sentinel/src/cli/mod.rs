@@ -4,18 +4,33 @@
 //! |---|---|
 //! | `args`, `words` | the command line; pure |
 //! | `start` | from a file to a sentinel that is ready to run |
-//! | `run` | a sentinel as a process: log, background, signals, exit code |
+//! | `run` | a sentinel as a process: background, signals, exit code |
+//! | `log`, `notify` | its log; what systemd is told |
+//! | `check` | what is wrong with a file, and what could be better |
+//! | `history`, `time` | what happened, from the disk |
 //! | `operator` | commands for a running sentinel |
 
 mod args;
+mod check;
+mod history;
+mod log;
+mod notify;
 mod operator;
 mod run;
 mod start;
+mod time;
 mod words;
 
+use std::fmt::Display;
+use std::io::Write;
 use std::process::ExitCode;
 
 use args::Command;
+
+/// The exit code when the answer is no, or something failed.
+const NO: u8 = 1;
+/// The exit code when a command cannot be understood, or what it needs not be reached.
+const UNREACHED: u8 = 2;
 
 /// Runs the program with these arguments (the program's own name not among them).
 pub fn main(words: impl Iterator<Item = String>) -> ExitCode {
@@ -29,7 +44,8 @@ pub fn main(words: impl Iterator<Item = String>) -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Command::Run(args)) => run::run(&args),
-        Ok(Command::Check(args)) => run::check(&args),
+        Ok(Command::Check(args)) => check::run(&args),
+        Ok(Command::History(wanted)) => history::run(&wanted),
         Ok(Command::Order(order)) => operator::run(*order),
         // A sentinel that cannot start ends as redis-sentinel does.
         Err(mistake) if !mistake.in_order => {
@@ -38,7 +54,14 @@ pub fn main(words: impl Iterator<Item = String>) -> ExitCode {
         }
         Err(mistake) => {
             eprintln!("{}; `mainstay-sentinel --help` lists what there is", mistake.error);
-            ExitCode::from(operator::UNREACHED)
+            ExitCode::from(UNREACHED)
         }
     }
+}
+
+/// Shows a report on standard output: for people, or as one line of JSON.
+fn show(json: bool, report: &(impl serde::Serialize + Display)) {
+    let text = if json { serde_json::to_string(report).unwrap_or_default() } else { report.to_string() };
+    // Whoever reads may have gone.
+    let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
 }

@@ -1,20 +1,21 @@
-//! A sentinel as a process: log, background, signals, exit code.
+//! A sentinel as a process: background, signals, exit code.
 //!
 //! Exit codes are redis-sentinel's: 0 after SIGTERM, SIGINT or SHUTDOWN, 1 when it cannot start, 99 for a simulated
 //! failure.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::filter::LevelFilter;
 
 use super::args::Args;
+use super::log;
+use super::notify::Notify;
 use super::start::{self, StartError};
 use crate::conf::ServerConfig;
 use crate::core::ids::Millis;
+use crate::metrics::Admin;
 use crate::runtime::{End, Runtime};
 use crate::server::{Identity, Server, Wiring};
 
@@ -22,18 +23,6 @@ use crate::server::{Identity, Server, Wiring};
 const IN_BACKGROUND: &str = "MAINSTAY_SENTINEL_IN_BACKGROUND";
 /// What a simulated failure ends with.
 const SIMULATED: u8 = 99;
-
-/// Reads the file and says what is wrong with it.
-pub(super) fn check(args: &Args) -> ExitCode {
-    match start::read(args) {
-        Ok(config) => {
-            config.warnings.iter().for_each(|w| println!("warning: {w}"));
-            println!("{}: {} masters, no mistakes", args.conf.display(), config.masters.len());
-            ExitCode::SUCCESS
-        }
-        Err(e) => failed(&e),
-    }
-}
 
 /// Runs a sentinel until it is told to end.
 pub(super) fn run(args: &Args) -> ExitCode {
@@ -44,7 +33,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     if config.server.daemonize && std::env::var_os(IN_BACKGROUND).is_none() {
         return in_background();
     }
-    if let Err(e) = log_to(&config.server) {
+    if let Err(e) = log::open(&config.server) {
         eprintln!("the log cannot be opened: {e}");
         return ExitCode::FAILURE;
     }
@@ -65,6 +54,11 @@ async fn serve(args: &Args, config: crate::conf::Config) -> ExitCode {
         Err(e) => return failed(&e),
     };
     let port = server.announced_port();
+    let admin = match config.server.metrics_bind.map(|at| (at, Admin::bind(at))) {
+        None => None,
+        Some((_, Ok(admin))) => Some(admin),
+        Some((at, Err(source))) => return failed(&StartError::Metrics { at, source }),
+    };
     let setup = match start::set_up(args, &config, port, rand::random()) {
         Ok(setup) => setup,
         Err(e) => return failed(&e),
@@ -74,7 +68,8 @@ async fn serve(args: &Args, config: crate::conf::Config) -> ExitCode {
     }
     let me = setup.durable.me;
     let (runtime, handles) = Runtime::new(setup);
-    let clock = handles.clock.clone();
+    let (clock, meters) = (handles.clock.clone(), handles.meters.clone());
+    let notify = Notify::new(|name| std::env::var_os(name), std::process::id());
     let identity = Identity {
         executable: std::env::current_exe().map(|p| p.display().to_string()).unwrap_or_default(),
         config_file: std::path::absolute(&args.conf).unwrap_or_else(|_| args.conf.clone()).display().to_string(),
@@ -89,9 +84,19 @@ async fn serve(args: &Args, config: crate::conf::Config) -> ExitCode {
         identity,
     };
     tracing::warn!("sentinel {me} listens on port {port}, process {}", std::process::id());
+    let views = wiring.views.clone();
     let serving = tokio::spawn(server.serve(wiring));
-    let end = runtime.run(told_to_end(terminate, interrupt)).await;
+    let scrapes = admin.map(|admin| tokio::spawn(admin.serve(views, meters.clone())));
+    notify.ready(&format!("port {port}, {} masters", config.masters.len()));
+    let end = tokio::select! {
+        end = runtime.run(told_to_end(terminate, interrupt)) => end,
+        () = notify.keep_watchdog(|| meters.lag.count()) => End::Told,
+    };
+    notify.stopping();
     serving.abort();
+    if let Some(scrapes) = scrapes {
+        scrapes.abort();
+    }
     if let Some(pidfile) = &config.server.pidfile {
         // It may have been removed already.
         let _ = fs::remove_file(pidfile);
@@ -138,24 +143,6 @@ fn in_background() -> ExitCode {
         Ok(_) => ExitCode::SUCCESS,
         Err(e) => failed(&e),
     }
-}
-
-fn log_to(server: &ServerConfig) -> io::Result<()> {
-    let level = match server.loglevel.as_str() {
-        "debug" => LevelFilter::DEBUG,
-        "verbose" | "notice" => LevelFilter::INFO,
-        _ => LevelFilter::WARN,
-    };
-    let log = tracing_subscriber::fmt().with_max_level(level).with_target(false).with_ansi(false);
-    match server.logfile.as_deref().filter(|f| !f.is_empty()) {
-        // Relative paths begin in `dir`, which is entered later.
-        Some(file) => {
-            let path = Path::new(server.dir.as_deref().unwrap_or("")).join(file);
-            log.with_writer(std::sync::Mutex::new(OpenOptions::new().create(true).append(true).open(path)?)).init();
-        }
-        None => log.with_writer(io::stdout).init(),
-    }
-    Ok(())
 }
 
 fn failed(error: &dyn std::fmt::Display) -> ExitCode {

@@ -3,6 +3,7 @@
 //! Everything that can go wrong goes wrong here, before the first connection, with one sentence that says what to do.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -26,6 +27,8 @@ pub(super) enum StartError {
     Conf { path: PathBuf, problems: Problems },
     #[error("{0}")]
     Tls(String),
+    #[error("`sentinel metrics-bind {at}`: {source}")]
+    Metrics { at: SocketAddr, source: io::Error },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -43,12 +46,15 @@ pub(super) fn read(args: &Args) -> Result<Config, StartError> {
     }
     let beside = args.conf.parent().map(Path::to_owned).unwrap_or_default();
     let include = |name: &str| fs::read(beside.join(name)).map_err(|e| e.to_string());
-    parse_with(&text, include).map_err(|problems| StartError::Conf { path: path(), problems })
+    let mut config = parse_with(&text, include).map_err(|problems| StartError::Conf { path: path(), problems })?;
+    config.server.log_format = args.log_format.unwrap_or(config.server.log_format);
+    Ok(config)
 }
 
 /// Opens the state, settles what holds, and writes both files, so that a disk that refuses is known now.
 pub(super) fn set_up(args: &Args, config: &Config, port: u16, seed: u64) -> Result<Setup, StartError> {
-    let store = Store::open(&state_directory(args, std::env::var_os("STATE_DIRECTORY")))?;
+    let directory = state_directory(args, std::env::var_os("STATE_DIRECTORY"));
+    let store = Store::open(&directory)?;
     let me = config.me.unwrap_or_else(new_id);
     let durable: Durable = merge(config.durable(me), config.me.is_some(), store.load()?)?;
     store.save(&durable)?;
@@ -59,13 +65,14 @@ pub(super) fn set_up(args: &Args, config: &Config, port: u16, seed: u64) -> Resu
     }
     let mut setup = Setup::new(durable, store, port, seed);
     setup.conf = (!args.keep_conf).then_some(conf);
+    setup.history = Some(std::path::absolute(&directory).unwrap_or(directory));
     setup.requirepass = config.server.requirepass.clone();
     setup.tls = Connector::new(&config.server.tls).map_err(StartError::Tls)?;
     Ok(setup)
 }
 
 /// Where the state is: as told, else where systemd says, else beside the file.
-fn state_directory(args: &Args, systemd: Option<OsString>) -> PathBuf {
+pub(super) fn state_directory(args: &Args, systemd: Option<OsString>) -> PathBuf {
     if let Some(told) = &args.state {
         return told.clone();
     }

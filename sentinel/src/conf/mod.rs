@@ -9,7 +9,8 @@
 //! read without complaint, and a value set twice is a warning.
 //!
 //! Directives of our own have the form of the others: `sentinel fencing <master> gate 1`, `sentinel confirmed-writes
-//! <master> 1`, `sentinel lossless-failover <master> no`, `sentinel observe-only <master> yes`. A redis-sentinel
+//! <master> 1`, `sentinel lossless-failover <master> no`, `sentinel observe-only <master> yes`, `sentinel metrics-bind
+//! 127.0.0.1:9121`, `sentinel log-format json`. A redis-sentinel
 //! refuses a file that holds one; remove them before going back.
 //!
 //! | file | what it is |
@@ -21,8 +22,10 @@
 //! | `option` | what can be set per master: the one place that maps words to the core's settings and back |
 //! | `server` | the other directives: those that matter to a port, and those that Redis knows |
 //! | `user` | users and what they may do |
+//! | `advice` | what could be better in a file without mistakes |
 //! | `rewrite` | the file with the present state in it |
 
+mod advice;
 mod lines;
 mod option;
 mod parse;
@@ -32,11 +35,12 @@ mod sentinel;
 mod server;
 mod user;
 
+pub use advice::{Advice, advice};
 pub use lines::arguments_to_text;
 pub use option::{OptionError, change, words_of_option};
 pub use parse::{Config, parse, parse_with};
 pub use problem::{Problem, Problems};
 pub use rewrite::rewrite;
 pub(crate) use sentinel::announce;
-pub use server::{ClientAuth, ServerConfig, TlsConfig};
+pub use server::{ClientAuth, LogFormat, ServerConfig, TlsConfig};
 pub use user::{CommandRule, Rule, RuleError, Scope, User, parse_users};

@@ -191,7 +191,7 @@ fn directive(line: &[u8]) -> Option<(Key, Vec<String>)> {
         return None;
     }
     let (mut name, per_master) = sentinel::known(&words[1])?;
-    if name == "deny-scripts-reconfig" {
+    if sentinel::of_process(&name) {
         return None;
     }
     if name == "known-slave" {

@@ -5,9 +5,11 @@ use super::lines::Line;
 use super::option::{self, OPTIONS, OptionError, number, yes_no};
 use super::parse::Parser;
 use super::problem::hint;
+use super::server::LogFormat;
 use crate::core::config::{Secret, Settings};
 use crate::core::durable::{DurableMaster, DurablePeer, PeerKind};
 use crate::core::ids::{Address, Epoch, MasterName, RunId};
+use std::net::{Ipv4Addr, SocketAddr};
 
 /// Directives for one master beside its options; the word after them is the master's name.
 const STATE: &[&str] = &["monitor", "config-epoch", "leader-epoch", "known-replica", "known-slave", "known-sentinel"];
@@ -23,13 +25,23 @@ const GLOBAL: &[&str] = &[
     "sentinel-pass",
     "resolve-hostnames",
     "announce-hostnames",
+    "metrics-bind",
+    "log-format",
 ];
+
+/// Those among them that are about the process; nothing at run time changes them.
+const PROCESS: &[&str] = &["deny-scripts-reconfig", "metrics-bind", "log-format"];
 
 /// The name of a directive in lower case, and whether a master's name follows it; `None` if there is no such directive.
 pub(super) fn known(word: &str) -> Option<(String, bool)> {
     let word = word.to_ascii_lowercase();
     let per_master = STATE.contains(&word.as_str()) || OPTIONS.contains(&word.as_str());
     (per_master || GLOBAL.contains(&word.as_str())).then_some((word, per_master))
+}
+
+/// A directive that is about the process.
+pub(super) fn of_process(name: &str) -> bool {
+    PROCESS.contains(&name)
 }
 
 /// A directive that may stand more than once for a master.
@@ -140,6 +152,8 @@ fn global(parser: &mut Parser, line: &Line, directive: &str) -> Result<(), Strin
             globals.announce = announce(globals.announce.as_ref().map_or("", |a| &a.host), port);
         }
         "deny-scripts-reconfig" => parser.config.server.deny_scripts_reconfig = yes_no(value).map_err(spoken)?,
+        "metrics-bind" => parser.config.server.metrics_bind = Some(socket(value)?),
+        "log-format" => parser.config.server.log_format = log_format(value)?,
         "sentinel-user" => globals.sentinel_user = text,
         "sentinel-pass" => globals.sentinel_pass = text.map(Secret),
         "resolve-hostnames" => globals.resolve_hostnames = yes_no(value).map_err(spoken)?,
@@ -160,6 +174,16 @@ fn address(host: &str, port: &str) -> Result<Address, String> {
         return Err(format!("`{host}` is no host"));
     }
     Ok(Address::new(host, port))
+}
+
+/// `ip:port`, or a port of the loopback address.
+fn socket(value: &str) -> Result<SocketAddr, String> {
+    let here = || number(value).map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    value.parse().ok().or_else(here).ok_or_else(|| format!("`{value}` is no `ip:port` and no port"))
+}
+
+fn log_format(value: &str) -> Result<LogFormat, String> {
+    LogFormat::of(value).ok_or_else(|| format!("`{value}` is none of text, json"))
 }
 
 fn epoch(value: &str) -> Result<Epoch, String> {

@@ -5,6 +5,7 @@ use super::option::{number, yes_no};
 use super::problem::hint;
 use super::user::{self, User};
 use crate::core::config::Secret;
+use std::net::SocketAddr;
 
 /// How the port and the process are set up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +51,31 @@ pub struct ServerConfig {
     pub pidfile: Option<String>,
     /// no, upstart, systemd or auto.
     pub supervised: String,
+    /// Where metrics are shown; `None`: nowhere.
+    pub metrics_bind: Option<SocketAddr>,
+    /// How the log is written.
+    pub log_format: LogFormat,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// An object a line.
+    Json,
+}
+
+impl LogFormat {
+    /// The form of this name.
+    pub fn of(name: &str) -> Option<LogFormat> {
+        match name.to_ascii_lowercase().as_str() {
+            "text" => Some(LogFormat::Text),
+            "json" => Some(LogFormat::Json),
+            _ => None,
+        }
+    }
 }
 
 /// The `tls-…` directives.
@@ -111,6 +137,8 @@ impl Default for ServerConfig {
             daemonize: false,
             pidfile: None,
             supervised: "no".to_owned(),
+            metrics_bind: None,
+            log_format: LogFormat::default(),
         }
     }
 }

@@ -10,6 +10,7 @@
 //! | `clock` | the monotonic clock, in the core's milliseconds |
 //! | `links` | the links to servers and peers, and what is sent on them |
 //! | `picture` | the core's state as the port shows it; pure |
+//! | `log` | a notice as a line of the log |
 //! | `queue` | which script runs when; pure |
 //! | `scripts` | scripts as processes |
 //! | `conf_file` | `sentinel.conf`, rewritten behind the loop |
@@ -17,6 +18,7 @@
 mod clock;
 mod conf_file;
 mod links;
+mod log;
 mod picture;
 mod queue;
 mod scripts;
@@ -27,6 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::time::Instant;
 
 pub use clock::Clock;
 pub use conf_file::rewrite;
@@ -39,6 +42,8 @@ use crate::core::event::{self, Answer, Event, Failure};
 use crate::core::ids::{Millis, ReplyTo, Target, Ticket};
 use crate::core::notice::{Notice, What};
 use crate::core::state::Sentinel;
+use crate::history::Journal;
+use crate::metrics::Meters;
 use crate::request::{Published, Request};
 use crate::store::Store;
 use crate::view::{SimulatedFailures, View, Views};
@@ -74,6 +79,8 @@ pub struct Runtime {
     shown: Millis,
     published: broadcast::Sender<Published>,
     scripts: Scripts,
+    journal: Journal,
+    meters: Arc<Meters>,
     asked: BTreeMap<ReplyTo, oneshot::Sender<Answer>>,
     operators: BTreeMap<ReplyTo, Operator>,
     replies: u64,
@@ -97,6 +104,8 @@ impl Runtime {
         let (sink, inbox) = mpsc::channel(INBOX);
         let (sender, requests) = mpsc::channel(REQUESTS);
         let (published, _) = broadcast::channel(SUBSCRIBERS);
+        let meters = Arc::<Meters>::default();
+        let counted = meters.clone();
         let links = Links::new(sink, setup.durable.me, setup.port, setup.requirepass).encrypted(setup.tls);
         let view = View::new(setup.durable.me);
         let views = view.clone().shared();
@@ -115,6 +124,8 @@ impl Runtime {
             shown: Millis::default(),
             published: published.clone(),
             scripts: Scripts::default(),
+            journal: Journal::keep(setup.history, move |entry| counted.count(entry)),
+            meters: meters.clone(),
             asked: BTreeMap::new(),
             operators: BTreeMap::new(),
             replies: 0,
@@ -123,7 +134,7 @@ impl Runtime {
             end: None,
         };
         runtime.show();
-        (runtime, Handles { views, requests: sender, published, clock })
+        (runtime, Handles { views, requests: sender, published, clock, meters })
     }
 
     /// Runs until `stop` is ready or the port asks for the end; `sentinel.conf` is up to date then.
@@ -134,6 +145,7 @@ impl Runtime {
             if let Some(end) = self.end {
                 if end == End::Told {
                     self.conf.finish().await;
+                    self.journal.finish().await;
                 }
                 return end;
             }
@@ -149,14 +161,15 @@ impl Runtime {
                     let trouble = self.scripts.ended(ended, self.clock.now(), &self.view.tuning);
                     self.publish_troubles(trouble);
                 }
-                () = self.clock.until(wake) => self.timer().await,
+                () = self.clock.until(wake) => self.timer(wake).await,
                 () = &mut stop => self.end = Some(End::Told),
             }
         }
     }
 
-    async fn timer(&mut self) {
+    async fn timer(&mut self, due: Millis) {
         let now = self.clock.now();
+        self.meters.lag.add(Duration::from_millis(now.since(due)));
         let troubles = self.scripts.tend(now, &self.view.tuning);
         self.publish_troubles(troubles);
         if self.wake <= now {
@@ -283,8 +296,9 @@ impl Runtime {
     /// Waits for the disk; whether it took the state.
     async fn persist(&mut self, durable: Durable) -> bool {
         let (store, durable) = (self.store.clone(), Arc::new(durable));
-        let saved = durable.clone();
+        let (saved, began) = (durable.clone(), Instant::now());
         let result = tokio::task::spawn_blocking(move || store.save(&saved)).await;
+        self.meters.saves.add(began.elapsed());
         match result {
             Ok(Ok(())) => {
                 self.conf.changed(durable);
@@ -333,7 +347,7 @@ impl Runtime {
             Action::PublishHello(target, hello) => self.links.publish(&self.core, &target, &hello),
             Action::KillScript(server) => self.links.kill_script(&server),
             Action::Do(ticket, task) => self.start(ticket, task),
-            Action::Announce(notice) => self.announce(&notice),
+            Action::Announce(notice) => self.announce(notice),
             Action::RunScript(script) => self.run_script(script),
             Action::Reply(to, result) => self.reply(to, result),
             Action::WakeAt(at) => self.wake = at,
@@ -358,13 +372,9 @@ impl Runtime {
         self.publish_troubles(troubles);
     }
 
-    fn announce(&mut self, notice: &Notice) {
+    fn announce(&mut self, notice: Notice) {
         let (channel, payload) = (notice.channel(), notice.payload());
-        if notice.what.is_warning() {
-            tracing::warn!("{channel} {payload}");
-        } else {
-            tracing::info!("{channel} {payload}");
-        }
+        log::log(&notice, &payload);
         match &notice.subject {
             // Who hears of it and looks must see it.
             Some(subject) => self.show_master(&subject.master),
@@ -381,6 +391,7 @@ impl Runtime {
             tracing::warn!("a failure is simulated: the process ends");
             self.end = Some(End::Simulated);
         }
+        self.journal.note(notice);
     }
 
     fn publish_troubles(&mut self, troubles: impl IntoIterator<Item = scripts::Trouble>) {

@@ -1,12 +1,14 @@
 //! What a sentinel begins with, what others need of its loop, and how it ends.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::sync::broadcast;
 
 use super::Clock;
 use crate::core::config::Secret;
 use crate::core::durable::Durable;
+use crate::metrics::Meters;
 use crate::request::{Published, Requests};
 use crate::store::Store;
 use crate::tls::Connector;
@@ -22,6 +24,8 @@ pub struct Setup {
     pub store: Store,
     /// `sentinel.conf`, if it is to be rewritten.
     pub conf: Option<PathBuf>,
+    /// The directory of its history, if one is kept.
+    pub history: Option<PathBuf>,
     /// The port it listens at, told to others.
     pub port: u16,
     /// Its own password: also tried at peers that have none of their own set.
@@ -35,7 +39,7 @@ pub struct Setup {
 impl Setup {
     /// A set-up without a configuration file.
     pub fn new(durable: Durable, store: Store, port: u16, seed: u64) -> Setup {
-        Setup { durable, store, conf: None, port, requirepass: None, tls: None, seed }
+        Setup { durable, store, conf: None, history: None, port, requirepass: None, tls: None, seed }
     }
 }
 
@@ -59,4 +63,6 @@ pub struct Handles {
     pub published: broadcast::Sender<Published>,
     /// The clock of the picture.
     pub clock: Clock,
+    /// What is counted and measured.
+    pub meters: Arc<Meters>,
 }

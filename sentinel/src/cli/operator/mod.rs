@@ -25,20 +25,16 @@ mod tell;
 mod topology;
 mod why;
 
-use std::fmt;
+use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
 pub(super) use order::{Order, VERBS};
 
+use super::{NO, UNREACHED, show};
 use door::{Door, DoorError};
 use order::What;
 use remote::{Failed, Remote};
-
-/// The answer is no, or something failed.
-const NO: u8 = 1;
-/// The command cannot be understood, or the sentinel not be reached.
-pub(super) const UNREACHED: u8 = 2;
 
 /// How a command ends when it could be carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,9 +94,7 @@ struct Show {
 
 impl Show {
     /// Shows a report on standard output.
-    fn report(self, report: &(impl serde::Serialize + fmt::Display)) {
-        let text = if self.json { serde_json::to_string(report).unwrap_or_default() } else { report.to_string() };
-        // Whoever reads may have gone.
-        let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+    fn report(self, report: &(impl serde::Serialize + Display)) {
+        show(self.json, report);
     }
 }
