@@ -56,7 +56,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group {
         name: "house",
         about: "format, lints, documentation, licences, packaging, and the rules of the house",
-        needs: &[],
+        needs: &[Need::LowestRust],
         steps: &[
             step(Always, "format", Cargo(&["fmt", "--all", "--check"], &[])),
             step(

@@ -25,11 +25,14 @@ pub(crate) enum Need {
     PythonGrpc,
     /// The interop client of grpc-go, built by `go install`.
     GoInterop,
+    /// The lowest Rust that the manifest promises, where rustup can bring it.
+    LowestRust,
 }
 
 const PYTHON_PACKAGES: &[&str] =
     &["grpcio", "grpcio-reflection", "grpcio-health-checking", "googleapis-common-protos", "protobuf"];
 const GO_CLIENT: &str = "google.golang.org/grpc/interop/client@v1.85.0";
+const LOWEST_RUST: &str = env!("CARGO_PKG_RUST_VERSION");
 /// The first Go that fetches the toolchain that a module asks for.
 const GO_MINOR: u32 = 21;
 
@@ -40,6 +43,7 @@ fn missing(need: Need) -> Option<&'static str> {
         Need::PythonRedis => (!imports("/usr/bin/python3", "redis")).then_some("python3-redis"),
         Need::PythonGrpc => (!imports("python3", "venv, ensurepip")).then_some("python3-venv"),
         Need::GoInterop => (!on_path("go")).then_some("golang-go"),
+        Need::LowestRust => None,
     }
 }
 
@@ -93,7 +97,19 @@ fn peer(need: Need) -> Result<(), String> {
         Need::Debian { .. } | Need::PythonRedis => Ok(()),
         Need::PythonGrpc => python(&peers.join("python")),
         Need::GoInterop => go(&peers.join("bin")),
+        Need::LowestRust => lowest_rust(),
     }
+}
+
+/// Without rustup nothing can be done: then only what the manifests say is checked.
+fn lowest_rust() -> Result<(), String> {
+    let Ok(list) = Command::new("rustup").args(["toolchain", "list"]).output() else { return Ok(()) };
+    if String::from_utf8_lossy(&list.stdout).lines().any(|l| l.starts_with(LOWEST_RUST)) {
+        return Ok(());
+    }
+    println!("installing Rust {LOWEST_RUST}");
+    let install = ["toolchain", "install", LOWEST_RUST, "--profile", "minimal", "--no-self-update"];
+    run(Command::new("rustup").args(install))
 }
 
 fn python(venv: &Path) -> Result<(), String> {

@@ -21,7 +21,7 @@ use tonic::{Code, metadata::MetadataMap};
 /// Bodies up to this go out in one piece without asking for room; larger ones take what flow control gives.
 pub(super) const SMALL: usize = 16 * 1024;
 
-/// About what is sent of a stream at once: two of HTTP/2's frames.
+/// About what is sent of a stream at once: much less than HTTP/2's windows, so that many streams share them.
 const PIECE: usize = 32 * 1024;
 
 /// Which side reads: it decides whose fault a bad message is.

@@ -2,7 +2,8 @@
 //!
 //! HTTP/2 flushes after each frame that it has nothing to add to, so a system call and a wake-up of the peer per call.
 //! [`Coalesce`] keeps what is written while the connection's task holds the burst, and the flush after that writes. Large
-//! writes pass through without being copied. Measured, this is the greatest single step of the transport.
+//! writes pass through without being copied: to copy them costs more than to write them. Measured, this is the greatest
+//! single step of the transport.
 //!
 //! The task holds while it gathers ([`Burst::hold`]), because one poll of HTTP/2 may flush many times; whom it
 //! gathers from is said in `later.rs`.
@@ -20,6 +21,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What is kept back at most. A burst of small calls fits; more than this is worth a system call of its own.
 const CAPACITY: usize = 64 * 1024;
+
+/// What is written at once, with what was kept before it.
+const LARGE: usize = 16 * 1024;
 
 /// What the connection's task and its IO tell each other. Both live in one task: the atomics are never contended.
 #[derive(Clone, Debug)]
@@ -156,7 +160,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Coalesce<T> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let len: usize = bufs.iter().map(|slice| slice.len()).sum();
-        if this.kept.len() + len > CAPACITY {
+        if len >= LARGE || this.kept.len() + len > CAPACITY {
             return this.write_out(cx, bufs);
         }
         if this.kept.capacity() == 0 {
@@ -290,15 +294,15 @@ mod tests {
         let (mut io, burst) = recorder(usize::MAX);
         burst.hold();
         io.write_all(b"head").await.unwrap();
-        io.write_all(&vec![7; CAPACITY]).await.unwrap();
+        io.write_all(&vec![7; LARGE]).await.unwrap();
         assert_eq!(io.io.writes.len(), 1);
-        assert_eq!(io.io.writes[0].len(), CAPACITY + 4);
+        assert_eq!(io.io.writes[0].len(), LARGE + 4);
         assert_eq!(io.pending(), 0);
     }
 
     #[tokio::test]
     async fn nothing_is_lost_or_doubled_when_the_socket_takes_little() {
-        for room in [997, 4096, CAPACITY, CAPACITY + 4] {
+        for room in [997, LARGE, CAPACITY, CAPACITY + 4] {
             let (mut io, _) = recorder(room);
             let large = vec![7; CAPACITY];
             io.write_all(b"head").await.unwrap();

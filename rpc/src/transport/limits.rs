@@ -16,6 +16,9 @@ pub struct Http2Limits {
     pub stream_window: u32,
     /// What a peer may send of all calls before it is read, in bytes. Default 2 MiB.
     pub connection_window: u32,
+    /// The largest frame that is accepted, in bytes: 16 KiB to 16 MiB. A message within one is neither copied together nor
+    /// read in pieces; what a peer sends next waits behind it. Default 128 KiB.
+    pub max_frame: u32,
     /// Bytes queued for a peer that does not read, above which no new call is accepted. Default 1 MiB.
     pub max_queued: usize,
     /// Silence after which a peer that owes an answer is asked whether it is there. Default 20 s.
@@ -34,6 +37,7 @@ impl Default for Http2Limits {
             max_headers: 16 * 1024,
             stream_window: 1024 * 1024,
             connection_window: 2 * 1024 * 1024,
+            max_frame: 128 * 1024,
             max_queued: 1024 * 1024,
             keepalive: Duration::from_secs(20),
             keepalive_timeout: Duration::from_secs(10),
@@ -43,6 +47,11 @@ impl Default for Http2Limits {
 }
 
 impl Http2Limits {
+    /// The largest frame, as HTTP/2 allows it.
+    pub(crate) fn frame(&self) -> u32 {
+        self.max_frame.clamp(16 * 1024, 16 * 1024 * 1024 - 1)
+    }
+
     /// What the bookkeeping of small frames that nobody has read yet may cost. A stream of small messages to a slow
     /// reader fills the window with frames, each of which weighs more than its bytes; ending the connection for it, as
     /// the default does at half a window, would punish a peer that flow control is already slowing down.
@@ -86,6 +95,18 @@ impl Default for Http1Limits {
             stall_timeout: Duration::from_secs(30),
             max_head: 16 * 1024,
             max_headers: 100,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_stays_within_what_http2_allows() {
+        for (wanted, had) in [(0, 16 * 1024), (20_000, 20_000), (u32::MAX, (1 << 24) - 1)] {
+            assert_eq!(Http2Limits { max_frame: wanted, ..Http2Limits::default() }.frame(), had, "{wanted}");
         }
     }
 }

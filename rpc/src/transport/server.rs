@@ -89,6 +89,7 @@ impl Connection {
         let mut h2 = h2::server::Builder::new()
             .initial_window_size(limits.stream_window)
             .initial_connection_window_size(limits.connection_window)
+            .max_frame_size(limits.frame())
             .max_concurrent_streams(limits.max_streams)
             .max_header_list_size(limits.max_headers)
             .max_send_buffer_size(limits.max_queued)

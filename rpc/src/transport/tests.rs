@@ -305,3 +305,36 @@ async fn a_call_on_a_connection_that_has_ended_was_not_made() {
     let failed = status(client.unary::<_, String, Status>(0, "late".to_owned()).await);
     assert!(failed.retryable() && !failed.reached_server(), "{failed:?}");
 }
+
+/// The value that a peer's first frame sets the largest frame to (RFC 9113, 6.5.2); `preface` is what comes before it.
+async fn announced_frame(io: &mut (impl tokio::io::AsyncRead + Unpin), preface: usize) -> Option<u32> {
+    use tokio::io::AsyncReadExt;
+    const MAX_FRAME_SIZE: u16 = 5;
+    let mut head = vec![0; preface + 9];
+    io.read_exact(&mut head).await.unwrap();
+    let head = &head[preface..];
+    assert_eq!(head[3], 4, "the first frame holds settings");
+    let mut settings = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+    io.read_exact(&mut settings).await.unwrap();
+    let mut settings = settings.chunks(6).map(|s| (u16::from_be_bytes([s[0], s[1]]), &s[2..]));
+    settings.find(|(id, _)| *id == MAX_FRAME_SIZE).map(|(_, v)| u32::from_be_bytes(v.try_into().unwrap()))
+}
+
+#[tokio::test]
+async fn both_sides_take_a_large_message_in_one_frame() {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let bed = Bed::start(Http2Limits::default());
+    let mut io = bed.network.connect(&Target::new("memory", 0)).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut io, &[PREFACE, &[0, 0, 0, 4, 0, 0, 0, 0, 0]].concat()).await.unwrap();
+    assert_eq!(announced_frame(&mut io, 0).await, Some(128 * 1024));
+
+    let (network, mut accept) = memory();
+    tokio::spawn(async move {
+        let io = network.connect(&Target::new("memory", 0)).await.unwrap();
+        let authority = http::uri::Authority::from_static("memory");
+        let limits = Http2Limits { max_frame: 20_000, ..Http2Limits::default() };
+        Connection::open(io, http::uri::Scheme::HTTP, authority, &limits).await.map(drop)
+    });
+    let mut accepted = super::io::Accept::accept(&mut accept).await.unwrap();
+    assert_eq!(announced_frame(&mut accepted.io, PREFACE.len()).await, Some(20_000));
+}

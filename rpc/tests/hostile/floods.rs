@@ -100,7 +100,7 @@ async fn frames_that_break_the_protocol_end_the_connection_alone() {
         ("data of a stream that was never begun", frame(DATA, 0, 9, b"x"), PROTOCOL_ERROR),
         ("a continuation of nothing", frame(CONTINUATION, END_HEADERS, 1, &head("Echo")), PROTOCOL_ERROR),
         ("a ping of the wrong length", frame(PING, 0, 0, &[7; 7]), PROTOCOL_ERROR),
-        ("a frame over the limit", frame(DATA, 0, 1, &[7; 20_000]), FRAME_SIZE_ERROR),
+        ("a frame over the limit", frame(DATA, 0, 1, &[7; 128 * 1024 + 1]), FRAME_SIZE_ERROR),
         ("headers that do not unpack", frame(HEADERS, END_HEADERS, 1, &[0x80]), PROTOCOL_ERROR),
         ("a numbering that goes back", [call(5, "Wait", &[]), call(3, "Wait", &[])].concat(), PROTOCOL_ERROR),
     ];

@@ -71,6 +71,7 @@ impl Connection {
         let (send, mut h2) = h2::client::Builder::new()
             .initial_window_size(limits.stream_window)
             .initial_connection_window_size(limits.connection_window)
+            .max_frame_size(limits.frame())
             .max_header_list_size(limits.max_headers)
             .max_send_buffer_size(limits.max_queued)
             .max_concurrent_reset_streams(limits.remembered_resets())
