@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use testbed::redis::{Sentinel, Server};
-use testbed::{eventually, eventually_some, tree};
+use testbed::{Scratch, eventually, eventually_some, tree};
 
 const SOON: Duration = Duration::from_secs(30);
 const NAME: &str = "mymaster";
@@ -65,6 +65,12 @@ impl Group {
     fn server(&mut self, address: &str) -> &mut Server {
         let port: u16 = address.rsplit(':').next().unwrap().parse().unwrap();
         self.servers.iter_mut().find(|s| s.port() == port).unwrap()
+    }
+
+    /// Waits until two servers follow the third.
+    fn synced(&self) {
+        let follow = || self.servers.iter().filter(|s| s.info("master_link_status") == "up").count();
+        eventually(SOON, "the replicas to follow", || follow() == self.servers.len() - 1);
     }
 
     /// Waits until all sentinels see this master and are at rest.
@@ -192,4 +198,61 @@ fn a_pause_holds_a_failover_back_and_says_what_it_would_have_done() {
     let next = group.settled();
     assert_ne!(next, first);
     eventually(SOON, "its record", || group.switched() == [format!("down {first} -> {next}")]);
+}
+
+#[test]
+fn a_drill_looks_first_and_measures_what_a_change_costs() {
+    let mut group = Group::start();
+    let first = group.settled();
+    let dir = Scratch::new("drill").unwrap();
+
+    let looked = group.run(&format!("drill {NAME} --json"));
+    assert_eq!(looked.code, Some(1), "{looked:?}");
+    let looked = looked.json();
+    let checks = looked["preflight"].as_array().unwrap();
+    assert!(checks.iter().all(|c| c["found"] != "bad"), "{looked}");
+    let codes: Vec<&str> = checks.iter().map(|c| c["code"].as_str().unwrap()).collect();
+    for code in ["quorum", "agreement", "replicas", "servers", "masterauth", "fencing", "notification"] {
+        assert!(codes.contains(&code), "{code} in {codes:?}");
+    }
+    assert_eq!((&looked["only_looked"], group.settled()), (&true.into(), first.clone()));
+
+    let report = dir.join("switchover").display().to_string();
+    let drill = group.json(&format!("drill {NAME} --switchover --yes --confirm 1 --report {report}"));
+    assert_eq!((&drill["result"], &drill["from"]), (&"done".into(), &first.as_str().into()), "{drill}");
+    let measured = &drill["measured"];
+    assert!(
+        measured["acknowledged"].as_u64().unwrap() >= 200 && measured["confirmed"].as_u64().unwrap() > 0,
+        "{drill}"
+    );
+    assert_eq!((&measured["lost"], &measured["lost_confirmed"]), (&0.into(), &0.into()), "{drill}");
+    assert!(measured["gap_ms"].as_f64().is_some_and(|gap| gap > 0.0), "{drill}");
+    let written: Value = serde_json::from_str(&std::fs::read_to_string(format!("{report}.json")).unwrap()).unwrap();
+    assert_eq!(written, drill);
+    let text = std::fs::read_to_string(format!("{report}.txt")).unwrap();
+    assert!(text.contains("a switchover") && text.ends_with("passed\n"), "{text}");
+
+    let second = group.settled();
+    group.synced();
+    let process = group.server(&second).process().id();
+    let at = format!("127.0.0.1:{}", group.sentinels[0].port());
+    let report = dir.join("kill").display().to_string();
+    let kill = format!("kill -9 {process}");
+    let words = ["drill", NAME, "--kill-with", &kill, "--yes", "--report", &report, "--json", "--at", &at];
+    let drill = run(&words).json();
+    assert_eq!((&drill["result"], &drill["from"]), (&"done".into(), &second.as_str().into()), "{drill}");
+    assert_eq!(drill["fault"]["status"], 0);
+    // It had to be found down first, which takes half a second here.
+    assert!(drill["measured"]["gap_ms"].as_f64().is_some_and(|gap| gap >= 400.0), "{drill}");
+    assert!(drill["measured"]["lost"].is_u64(), "{drill}");
+
+    // Now a server is missing: nothing is begun. The other follows by then.
+    let followed = |group: &Group| group.servers.iter().filter(|s| s.info("master_link_status") == "up").count() == 1;
+    eventually(SOON, "the replica that is left to follow", || followed(&group));
+    let third = group.settled();
+    let refused = group.run(&format!("drill {NAME} --yes --json"));
+    let found = refused.json()["preflight"].as_array().unwrap().clone();
+    let bad: Vec<&str> = found.iter().filter(|c| c["found"] == "bad").map(|c| c["code"].as_str().unwrap()).collect();
+    assert_eq!((refused.code, bad), (Some(1), vec!["replicas", "servers"]), "{refused:?}");
+    assert_eq!(group.settled(), third);
 }

@@ -36,6 +36,10 @@ Commands that talk to a running sentinel, and to its peers:
   switchover NAME [--to HOST:PORT] [--wait]
                              another master, without loss or not at all
   failover NAME [--wait]     another master at any price: writes that no replica has yet are lost
+  drill NAME [--switchover | --kill-with COMMAND] [--yes]
+                             looks at all that a failover needs; with `--yes` does one under a writer, measures gap and
+                             loss and writes a report: --report PATH, --confirm REPLICAS (WAIT), --every MS,
+                             --redis-user USER, --redis-pass PASSWORD, --redis-pass-file FILE for the data servers
   pause NAME, resume NAME    all sentinels only observe, and tell what they would have done; until resumed or restarted
   history [NAME] (--state DIR | --conf FILE) [--events] [--last N]
                              what happened, from the disk of a sentinel on this machine

@@ -33,7 +33,9 @@ pub(super) async fn run(remote: &mut Remote, door: &Door, change: Change, show: 
     };
     if let Some(within) = change.wait {
         let end = began + within;
-        report.result = follow(remote, door, name, &before, end, &mut report).await?;
+        let course = follow(remote, door, name, &before, end, true).await?;
+        (report.result, report.to) = (course.result, course.to);
+        (report.config_epoch, report.why) = (course.config_epoch, course.why);
         report.ms = Some(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
     }
     show.report(&report);
@@ -54,31 +56,44 @@ async fn ask(remote: &mut Remote, change: &Change) -> Result<(), Failed> {
     remote.ask(&words).await.map(drop)
 }
 
-/// Looks until the asked sentinel is at rest again, and then until its peers see the same.
-async fn follow(
+/// How a change went.
+#[derive(Debug)]
+pub(super) struct Course {
+    pub(super) result: Ended,
+    /// The new master.
+    pub(super) to: Option<String>,
+    pub(super) config_epoch: Option<u64>,
+    /// What stood in the way.
+    pub(super) why: Option<String>,
+}
+
+/// Looks until the asked sentinel is at rest again, and then until its peers see the same. A change that has `begun` can
+/// fail; one that is still to come is waited for.
+pub(super) async fn follow(
     remote: &mut Remote,
     door: &Door,
     name: &str,
     before: &Seen,
     end: Instant,
-    report: &mut Changed,
-) -> Result<Ended, OrderError> {
+    begun: bool,
+) -> Result<Course, OrderError> {
+    let mut course = Course { result: Ended::Late, to: None, config_epoch: None, why: None };
     let after = loop {
         let seen = group::see(remote, name).await?;
         match ended(before, &seen) {
             Some(true) => break seen,
-            Some(false) => {
-                report.why = why(remote, name).await;
-                return Ok(Ended::Failed);
+            Some(false) if begun => {
+                (course.result, course.why) = (Ended::Failed, why(remote, name).await);
+                return Ok(course);
             }
-            None if Instant::now() >= end => {
-                report.why = why(remote, name).await;
-                return Ok(Ended::Late);
+            _ if Instant::now() >= end => {
+                course.why = why(remote, name).await;
+                return Ok(course);
             }
-            None => sleep(LOOK).await,
+            _ => sleep(LOOK).await,
         }
     };
-    (report.to, report.config_epoch) = (Some(after.address.to_string()), Some(after.config_epoch()));
+    (course.to, course.config_epoch) = (Some(after.address.to_string()), Some(after.config_epoch()));
     loop {
         let doors = group::doors(remote, door, &[name.to_owned()]).await?;
         let wanted = name.to_owned();
@@ -95,10 +110,13 @@ async fn follow(
             .map(|(at, _)| at.to_string())
             .collect();
         match behind.as_slice() {
-            [] => return Ok(Ended::Done),
+            [] => {
+                course.result = Ended::Done;
+                return Ok(course);
+            }
             late if Instant::now() >= end => {
-                report.why = Some(format!("not yet seen by {}", late.join(", ")));
-                return Ok(Ended::Late);
+                course.why = Some(format!("not yet seen by {}", late.join(", ")));
+                return Ok(course);
             }
             _ => sleep(LOOK).await,
         }
@@ -122,7 +140,7 @@ async fn why(remote: &mut Remote, name: &str) -> Option<String> {
 /// How far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Ended {
+pub(super) enum Ended {
     /// It was begun, and not waited for.
     Asked,
     /// All sentinels that answer see the new master.
@@ -131,6 +149,18 @@ enum Ended {
     Failed,
     /// It is not over.
     Late,
+}
+
+impl Ended {
+    /// Its name.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Ended::Asked => "asked",
+            Ended::Done => "done",
+            Ended::Failed => "failed",
+            Ended::Late => "late",
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]

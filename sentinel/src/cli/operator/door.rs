@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::order::Reach;
 use crate::conf::{Config, Problems, ServerConfig, TlsConfig, parse_with};
 use crate::core::config::Secret;
-use crate::core::ids::Address;
+use crate::core::ids::{Address, MasterName};
 use crate::tls::Connector;
 
 /// Redis' own port for sentinels.
@@ -41,14 +41,7 @@ impl Door {
     /// Reads the files that `reach` names.
     pub(super) fn open(reach: &Reach) -> Result<Door, DoorError> {
         let config = reach.conf.as_deref().map(read).transpose()?.unwrap_or_default();
-        let pass = match &reach.pass_file {
-            Some(path) => {
-                let text = fs::read_to_string(path);
-                let text = text.map_err(|source| DoorError::Read { path: path.clone(), source })?;
-                Some(Secret(text.trim_end_matches(['\r', '\n']).to_owned()))
-            }
-            None => reach.pass.clone(),
-        };
+        let pass = secret(reach.pass.as_ref(), reach.pass_file.as_deref())?;
         let tls = tls(reach, &config.server);
         let tls = tls.as_ref().map(Connector::new).transpose().map_err(DoorError::Tls)?.flatten();
         Ok(Door {
@@ -100,6 +93,49 @@ fn tls(reach: &Reach, server: &ServerConfig) -> Option<TlsConfig> {
     Some(tls)
 }
 
+/// Credentials for the data servers, as far as they were said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Servers {
+    pub(super) user: Option<String>,
+    pub(super) pass: Option<Secret>,
+    pub(super) pass_file: Option<PathBuf>,
+}
+
+/// How to get in at the data servers of a master.
+#[derive(Debug)]
+pub(super) struct Access {
+    user: Option<String>,
+    pass: Option<Secret>,
+    tls: Option<Connector>,
+    /// The sentinel's file was given, so what it names is on this machine.
+    pub(super) on_this_machine: bool,
+}
+
+impl Access {
+    /// As it was said, else as the sentinel's file says.
+    pub(super) fn open(reach: &Reach, master: &str, said: &Servers) -> Result<Access, DoorError> {
+        let config = reach.conf.as_deref().map(read).transpose()?.unwrap_or_default();
+        let settings = config.masters.get(&MasterName::from(master)).map(|m| &m.settings);
+        let (user, pass) = settings.map(|s| (s.auth_user.clone(), s.auth_pass.clone())).unwrap_or_default();
+        let said_pass = secret(said.pass.as_ref(), said.pass_file.as_deref())?;
+        let tls = Connector::new(&config.server.tls).map_err(DoorError::Tls)?;
+        let on_this_machine = reach.conf.is_some();
+        Ok(Access { user: said.user.clone().or(user), pass: said_pass.or(pass), tls, on_this_machine })
+    }
+
+    /// The way in at one of them.
+    pub(super) fn door(&self, address: Address, patience: Duration) -> Door {
+        Door { address, user: self.user.clone(), pass: self.pass.clone(), tls: self.tls.clone(), patience }
+    }
+}
+
+/// What was said, or what the file says that was named.
+fn secret(said: Option<&Secret>, file: Option<&Path>) -> Result<Option<Secret>, DoorError> {
+    let Some(path) = file else { return Ok(said.cloned()) };
+    let text = fs::read_to_string(path).map_err(|source| DoorError::Read { path: path.to_owned(), source })?;
+    Ok(Some(Secret(text.trim_end_matches(['\r', '\n']).to_owned())))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,6 +181,25 @@ mod tests {
         (reach.at, reach.pass_file) = (Some(Address::new("h", 1)), Some(dir.0.join("pass")));
         let door = Door::open(&reach).unwrap();
         assert_eq!((door.address, door.pass), (Address::new("h", 1), Some(Secret("other".into()))));
+    }
+
+    #[test]
+    fn data_servers_have_credentials_of_their_own() {
+        let dir = dir("access");
+        let conf = dir.0.join("s.conf");
+        fs::write(&conf, "sentinel monitor m 10.0.0.1 6379 2\nsentinel auth-user m u\nsentinel auth-pass m p\n")
+            .unwrap();
+        let reach = Reach { conf: Some(conf), ..reach() };
+        let door = |said: &Servers| {
+            let access = Access::open(&reach, "m", said).unwrap();
+            assert!(access.on_this_machine);
+            access.door(Address::new("h", 1), Duration::from_secs(1))
+        };
+        let from_file = door(&Servers::default());
+        assert_eq!((from_file.user, from_file.pass), (Some("u".into()), Some(Secret("p".into()))));
+        fs::write(dir.0.join("pass"), "q\n").unwrap();
+        let said = door(&Servers { pass_file: Some(dir.0.join("pass")), ..Servers::default() });
+        assert_eq!((said.user, said.pass), (Some("u".into()), Some(Secret("q".into()))));
     }
 
     #[test]

@@ -11,10 +11,12 @@
 //! | `group` | what one sentinel tells, as values, and how all are asked |
 //! | `table` | columns; pure |
 //! | `status`, `topology`, `why` | what is shown |
+//! | `drill` | a switchover or a kill on purpose, and what it cost |
 //! | `change`, `quorum`, `tell` | switchover and failover; ckquorum; what is told to one or all of them |
 
 mod change;
 mod door;
+mod drill;
 mod group;
 mod order;
 mod quorum;
@@ -81,6 +83,7 @@ async fn carry_out(order: Order) -> Result<Verdict, OrderError> {
         What::Topology { master } => topology::run(&mut remote, master.as_deref(), show).await,
         What::WhyNot { master } => why::run(&mut remote, &door, &master, show).await,
         What::Ckquorum { master } => quorum::run(&mut remote, &master, show).await,
+        What::Drill(plan) => drill::run(&mut remote, &door, &reach, *plan, show).await,
         What::Change(change) => change::run(&mut remote, &door, change, show).await,
         What::Tell { words, all } => tell::run(&mut remote, &door, &words, all, show).await,
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::super::args::ArgsError;
 use super::super::words::Words;
+use super::drill::Plan;
 use crate::core::config::Secret;
 use crate::core::ids::Address;
 
@@ -52,6 +53,7 @@ pub(super) enum What {
         master: String,
     },
     Change(Change),
+    Drill(Box<Plan>),
     /// Words of `SENTINEL …` for this sentinel, or for all that watch the same masters.
     Tell {
         words: Vec<String>,
@@ -92,6 +94,7 @@ pub(in super::super) const VERBS: &[Verb] = &[
     Verb { name: "ckquorum", read: |words| Ok(What::Ckquorum { master: master(words)? }) },
     Verb { name: "switchover", read: switchover },
     Verb { name: "failover", read: |words| change(words, How::Forced) },
+    Verb { name: "drill", read: |words| Ok(What::Drill(Box::new(Plan::parse(words)?))) },
     Verb { name: "pause", read: |words| Ok(tell(true, ["pause".to_owned(), master(words)?])) },
     Verb { name: "resume", read: |words| Ok(tell(true, ["resume".to_owned(), master(words)?])) },
     Verb { name: "reset", read: reset },
