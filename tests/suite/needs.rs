@@ -2,14 +2,14 @@
 //!
 //! Packages are installed without starting a service of theirs: tests start servers on ports of their own.
 
+mod peers;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
-
-use testbed::tree;
 
 use crate::args::Args;
 use crate::groups::Group;
@@ -25,16 +25,17 @@ pub(crate) enum Need {
     PythonGrpc,
     /// The interop client of grpc-go, built by `go install`.
     GoInterop,
+    /// A client with go-redis, built by `go build`.
+    GoRedis,
+    /// A client with redis-rs, built by cargo in a workspace of its own.
+    RustRedis,
+    /// Clients with jedis and lettuce, built by `javac` on jars of Maven Central.
+    JavaRedis,
     /// The lowest Rust that the manifest promises, where rustup can bring it.
     LowestRust,
 }
 
-const PYTHON_PACKAGES: &[&str] =
-    &["grpcio", "grpcio-reflection", "grpcio-health-checking", "googleapis-common-protos", "protobuf"];
-const GO_CLIENT: &str = "google.golang.org/grpc/interop/client@v1.85.0";
 const LOWEST_RUST: &str = env!("CARGO_PKG_RUST_VERSION");
-/// The first Go that fetches the toolchain that a module asks for.
-const GO_MINOR: u32 = 21;
 
 /// The Debian package behind a need, if its program is missing.
 fn missing(need: Need) -> Option<&'static str> {
@@ -42,8 +43,9 @@ fn missing(need: Need) -> Option<&'static str> {
         Need::Debian { program, package } => (!on_path(program)).then_some(package),
         Need::PythonRedis => (!imports("/usr/bin/python3", "redis")).then_some("python3-redis"),
         Need::PythonGrpc => (!imports("python3", "venv, ensurepip")).then_some("python3-venv"),
-        Need::GoInterop => (!on_path("go")).then_some("golang-go"),
-        Need::LowestRust => None,
+        Need::GoInterop | Need::GoRedis => (!on_path("go")).then_some("golang-go"),
+        Need::RustRedis | Need::LowestRust => None,
+        Need::JavaRedis => (!on_path("javac")).then_some("default-jdk-headless"),
     }
 }
 
@@ -92,11 +94,13 @@ fn needed(chosen: &[&Group], args: &Args) -> BTreeSet<Need> {
 }
 
 fn peer(need: Need) -> Result<(), String> {
-    let peers = tree::peers();
     match need {
         Need::Debian { .. } | Need::PythonRedis => Ok(()),
-        Need::PythonGrpc => python(&peers.join("python")),
-        Need::GoInterop => go(&peers.join("bin")),
+        Need::RustRedis => peers::redis_rs(),
+        Need::PythonGrpc => peers::python(),
+        Need::GoInterop => peers::grpc_go(),
+        Need::GoRedis => peers::go_redis(),
+        Need::JavaRedis => peers::java_redis(),
         Need::LowestRust => lowest_rust(),
     }
 }
@@ -110,38 +114,6 @@ fn lowest_rust() -> Result<(), String> {
     println!("installing Rust {LOWEST_RUST}");
     let install = ["toolchain", "install", LOWEST_RUST, "--profile", "minimal", "--no-self-update"];
     run(Command::new("rustup").args(install))
-}
-
-fn python(venv: &Path) -> Result<(), String> {
-    let done = venv.join("installed");
-    let wanted = PYTHON_PACKAGES.join(" ");
-    if fs::read_to_string(&done).is_ok_and(|had| had == wanted) {
-        return Ok(());
-    }
-    println!("installing Python's {wanted} into {}", venv.display());
-    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(venv))?;
-    run(Command::new(venv.join("bin/python")).args(["-m", "pip", "install", "--quiet"]).args(PYTHON_PACKAGES))?;
-    fs::write(&done, wanted).map_err(|e| format!("writing {}: {e}", done.display()))
-}
-
-fn go(bin: &Path) -> Result<(), String> {
-    // The program's name is that of its folder: `client`.
-    let done = bin.join("client.version");
-    if fs::read_to_string(&done).is_ok_and(|had| had == GO_CLIENT) && bin.join("client").exists() {
-        return Ok(());
-    }
-    let version = Command::new("go").args(["env", "GOVERSION"]).output();
-    let version = version.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned()).unwrap_or_default();
-    if go_minor(&version).is_none_or(|minor| minor < GO_MINOR) {
-        return Err(format!("grpc-go's interop client needs Go 1.{GO_MINOR} or later on the PATH; found `{version}`"));
-    }
-    println!("installing {GO_CLIENT} into {}", bin.display());
-    run(Command::new("go").args(["install", GO_CLIENT]).env("GOBIN", bin))?;
-    fs::write(&done, GO_CLIENT).map_err(|e| format!("writing {}: {e}", done.display()))
-}
-
-fn go_minor(version: &str) -> Option<u32> {
-    version.strip_prefix("go1.")?.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
 fn install(line: &str) -> Result<(), String> {
@@ -204,14 +176,6 @@ fn run(command: &mut Command) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn go_versions_are_read() {
-        assert_eq!(go_minor("go1.26.8"), Some(26));
-        assert_eq!(go_minor("go1.19"), Some(19));
-        assert_eq!(go_minor("go1.27rc1"), Some(27));
-        assert_eq!(go_minor(""), None);
-    }
 
     #[test]
     fn programs_are_found_where_root_has_them() {

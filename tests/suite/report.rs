@@ -85,6 +85,9 @@ fn need(need: &Need) -> String {
         Need::PythonGrpc => "python3-venv (grpcio is installed under target/)".to_owned(),
         Need::GoInterop => "go (grpc-go's interop client is installed under target/)".to_owned(),
         Need::LowestRust => "the lowest Rust (by rustup, where there is one)".to_owned(),
+        Need::GoRedis => "go (a client with go-redis is built under target/)".to_owned(),
+        Need::RustRedis => "a client with redis-rs (built under target/)".to_owned(),
+        Need::JavaRedis => "default-jdk-headless (clients with jedis and lettuce are built under target/)".to_owned(),
     }
 }
 

@@ -27,7 +27,7 @@ pub fn peers() -> PathBuf {
 /// When it is not there, with what to run.
 pub fn peer(path: &str) -> PathBuf {
     let at = peers().join(path);
-    assert!(at.exists(), "{} is not there: `cargo suite spine` installs it", at.display());
+    assert!(at.exists(), "{} is not there: `cargo suite` installs it", at.display());
     at
 }
 
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "cargo suite spine")]
+    #[should_panic(expected = "`cargo suite` installs it")]
     fn a_missing_peer_says_what_to_run() {
         peer("no-such-peer");
     }
