@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use testbed::redis::{Sentinel, Server};
-use testbed::{Scratch, eventually, eventually_some, tree};
+use testbed::{Process, Scratch, eventually, eventually_some, ports, tree};
 
 const SOON: Duration = Duration::from_secs(30);
 const NAME: &str = "mymaster";
@@ -46,13 +46,17 @@ impl Group {
     fn json(&self, words: &str) -> Value {
         let answer = self.run(&format!("{words} --json"));
         assert_eq!(answer.code, Some(0), "{words}: {answer:?}");
-        answer.json()
+        let report = answer.json();
+        assert_eq!(undocumented(&report), [""; 0], "{words}");
+        report
     }
 
     /// What a sentinel has written of its history.
     fn history(&self, sentinel: usize) -> Value {
         let state = self.sentinels[sentinel].state();
-        run(&["history", NAME, "--state", state.to_str().unwrap(), "--events", "--json"]).json()
+        let history = run(&["history", NAME, "--state", state.to_str().unwrap(), "--events", "--json"]).json();
+        assert_eq!(undocumented(&history), [""; 0]);
+        history
     }
 
     /// The failovers that any sentinel has recorded as switched, with their reason.
@@ -85,6 +89,24 @@ impl Group {
     }
 }
 
+/// Keys of a report that the page for operators does not name.
+fn undocumented(report: &Value) -> Vec<String> {
+    let page = std::fs::read_to_string(tree::root().join("sentinel/README.md")).unwrap();
+    let mut unknown = Vec::new();
+    let mut waiting = vec![report];
+    while let Some(value) = waiting.pop() {
+        match value {
+            Value::Object(map) => {
+                unknown.extend(map.keys().filter(|key| !page.contains(&format!("`{key}`"))).cloned());
+                waiting.extend(map.values());
+            }
+            Value::Array(items) => waiting.extend(items),
+            _ => {}
+        }
+    }
+    unknown
+}
+
 /// How a command ended.
 #[derive(Debug)]
 struct Answer {
@@ -115,9 +137,11 @@ fn an_operator_looks_and_switches_over() {
     assert_eq!((&master["name"], &master["agree"]), (&NAME.into(), &true.into()));
     assert_eq!(master["sentinels"].as_array().unwrap().len(), 3);
     assert!(master["sentinels"][0]["version"].as_str().unwrap().starts_with("mainstay "));
-    let topology = group.json("topology");
-    let replicas = topology["masters"][0]["replicas"].as_array().unwrap();
-    assert!(replicas.len() == 2 && replicas.iter().all(|r| r["state"] == "in sync"), "{replicas:?}");
+    let replicas = eventually_some(SOON, "both replicas to have reported", || {
+        let topology = group.json("topology");
+        let replicas = topology["masters"][0]["replicas"].as_array()?.clone();
+        (replicas.len() == 2 && replicas.iter().all(|r| r["state"] == "in sync")).then_some(replicas)
+    });
 
     let why = group.json(&format!("why-not {NAME}"));
     assert!(why["sentinels"].as_array().unwrap().iter().all(|s| s["code"] == "master-up"), "{why}");
@@ -231,6 +255,7 @@ fn a_drill_looks_first_and_measures_what_a_change_costs() {
     assert_eq!(written, drill);
     let text = std::fs::read_to_string(format!("{report}.txt")).unwrap();
     assert!(text.contains("a switchover") && text.ends_with("passed\n"), "{text}");
+    println!("{text}");
 
     let second = group.settled();
     group.synced();
@@ -245,6 +270,7 @@ fn a_drill_looks_first_and_measures_what_a_change_costs() {
     // It had to be found down first, which takes half a second here.
     assert!(drill["measured"]["gap_ms"].as_f64().is_some_and(|gap| gap >= 400.0), "{drill}");
     assert!(drill["measured"]["lost"].is_u64(), "{drill}");
+    println!("{}", std::fs::read_to_string(format!("{report}.txt")).unwrap());
 
     // Now a server is missing: nothing is begun. The other follows by then.
     let followed = |group: &Group| group.servers.iter().filter(|s| s.info("master_link_status") == "up").count() == 1;
@@ -255,4 +281,39 @@ fn a_drill_looks_first_and_measures_what_a_change_costs() {
     let bad: Vec<&str> = found.iter().filter(|c| c["found"] == "bad").map(|c| c["code"].as_str().unwrap()).collect();
     assert_eq!((refused.code, bad), (Some(1), vec!["replicas", "servers"]), "{refused:?}");
     assert_eq!(group.settled(), third);
+}
+
+#[test]
+fn passwords_and_encryption_are_taken_from_the_file() {
+    let dir = Scratch::new("tls").unwrap();
+    let path = |name: &str| dir.join(name).display().to_string();
+    let made = rcgen::generate_simple_self_signed(["sentinel.local".to_owned()]).unwrap();
+    dir.write("cert", made.cert.pem()).unwrap();
+    dir.write("key", made.signing_key.serialize_pem()).unwrap();
+    let port = ports::free().unwrap();
+    let lines = format!(
+        "port 0\ntls-port {port}\nbind 127.0.0.1\nrequirepass hunter2\ntls-cert-file {}\ntls-key-file {}\n\
+         tls-ca-cert-file {}\nsentinel monitor {NAME} 127.0.0.1 1 1\n",
+        path("cert"),
+        path("key"),
+        path("cert")
+    );
+    let conf = dir.write("sentinel.conf", lines).unwrap();
+    let mut command = Command::new(tree::built("mainstay-sentinel"));
+    command.arg(&conf);
+    let _process = Process::spawn("tls", command).unwrap();
+    let words = ["ckquorum", NAME, "--conf", conf.to_str().unwrap()];
+    eventually(SOON, "an answer over TLS", || run(&words).code == Some(0));
+
+    // The same by flags; without the password nobody is let in, without encryption nothing is understood.
+    let at = format!("127.0.0.1:{port}");
+    let ca = path("cert");
+    let (cert, key) = (path("cert"), path("key"));
+    let flags = ["ckquorum", NAME, "--at", &at, "--cacert", &ca, "--cert", &cert, "--key", &key];
+    let without = run(&flags);
+    assert_eq!((without.code, without.err.contains("NOAUTH")), (Some(2), true), "{without:?}");
+    assert_eq!(run(&[&flags[..], &["--pass", "hunter2"]].concat()).code, Some(0));
+    let wrong = run(&[&flags[..], &["--pass", "wrong"]].concat());
+    assert_eq!((wrong.code, wrong.err.contains("WRONGPASS")), (Some(2), true), "{wrong:?}");
+    assert_eq!(run(&["ckquorum", NAME, "--at", &at, "--pass", "hunter2"]).code, Some(2));
 }

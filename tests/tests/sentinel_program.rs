@@ -174,6 +174,11 @@ fn metrics_are_scraped_and_the_log_is_json() {
     ] {
         eventually(SOON, line, || scrape().is_some_and(|text| text.lines().any(|l| l == line)));
     }
+    let page = std::fs::read_to_string(tree::root().join("sentinel/README.md")).unwrap();
+    let text = scrape().unwrap();
+    let families: Vec<&str> = text.lines().filter_map(|l| l.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    let unknown: Vec<_> = families.iter().filter(|family| !page.contains(&format!("`{family}`"))).collect();
+    assert!(families.len() > 15 && unknown.is_empty(), "{unknown:?}");
     let events = process.stdout().lines().map(|l| serde_json::from_str(l).unwrap()).collect::<Vec<serde_json::Value>>();
     let down = events.iter().find(|e| e["code"] == "+sdown").unwrap();
     assert_eq!((&down["master"], &down["epoch"], &down["level"]), (&"m".into(), &0.into(), &"warn".into()));

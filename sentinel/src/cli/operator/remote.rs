@@ -74,8 +74,12 @@ impl Remote {
     /// Sends a command and waits for its reply; an error reply is a reply.
     pub(super) async fn call(&mut self, words: &[&str]) -> Result<Value, Unreachable> {
         let patience = self.door.patience;
-        let exchanged = timeout(patience, self.exchange(words)).await.map_err(io::Error::from);
-        exchanged.and_then(|reply| reply).map_err(|source| Unreachable::Lost { at: self.at().clone(), source })
+        let exchanged = timeout(patience, self.exchange(words)).await.map_err(io::Error::from).flatten();
+        let reply = exchanged.map_err(|source| Unreachable::Lost { at: self.at().clone(), source })?;
+        match reply.as_error().filter(|e| e.starts_with("NOAUTH")) {
+            Some(said) => Err(Unreachable::Login { at: self.at().clone(), said: said.into_owned() }),
+            None => Ok(reply),
+        }
     }
 
     /// The same; an error reply is a failure.

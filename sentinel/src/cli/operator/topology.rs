@@ -74,6 +74,8 @@ fn replica(fields: &Fields, all: &[Fields]) -> Replica {
         "down".to_owned()
     } else if fields.flag("disconnected") {
         "disconnected".to_owned()
+    } else if fields.text("master-host") == "?" {
+        "has not reported yet".to_owned()
     } else if fields.text("master-link-status") == "ok" {
         "in sync".to_owned()
     } else {
@@ -83,7 +85,7 @@ fn replica(fields: &Fields, all: &[Fields]) -> Replica {
         address: fields.address().to_string(),
         state,
         offset,
-        behind: furthest - offset,
+        behind: furthest.saturating_sub(offset),
         priority: fields.number("slave-priority"),
         follows: format!("{}:{}", fields.text("master-host"), fields.text("master-port")),
     }
@@ -136,6 +138,12 @@ mod tests {
             let shown = replica(fields, &all);
             assert_eq!((shown.state.as_str(), shown.behind, shown.follows.as_str()), (state, behind, "m:6"), "{line}");
         }
+    }
+
+    #[test]
+    fn a_replica_that_has_told_nothing_says_so() {
+        let silent = fields("ip h port 1 flags slave master-link-status err master-host ? master-port 0");
+        assert_eq!(replica(&silent, &[]).state, "has not reported yet");
     }
 
     #[test]
