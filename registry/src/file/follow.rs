@@ -72,10 +72,7 @@ impl Follower {
     fn heed(&mut self, hint: Hint) {
         let now = self.start.elapsed();
         match hint {
-            Hint::Appeared(name) if generation_of(&name).is_some() => {
-                self.shelf.renew(&name);
-                self.read(&name);
-            }
+            Hint::Appeared(name) if generation_of(&name).is_some() => self.appeared(&name),
             Hint::Appeared(_) => {}
             Hint::Closed(name) => {
                 self.shelf.closed(now, &name);
@@ -90,6 +87,19 @@ impl Follower {
                 self.list_at = now;
                 self.shared.disturbed(|_| true);
             }
+        }
+    }
+
+    /// There is a file of this name, or was: hints come late. One that was read meanwhile stays as it is known, and so does
+    /// one that is gone again, until the hint of its end is here; forgotten now, it would never be seen to end.
+    fn appeared(&mut self, name: &str) {
+        let path = self.shared.dir.join(name);
+        let opened = disk::open(&path);
+        let gone = opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        let known = self.open.get(name).is_some_and(|file| disk::is_at(file, &path).unwrap_or(false));
+        if !gone && !known {
+            self.shelf.renew(name);
+            self.take_in(name, opened);
         }
     }
 
@@ -132,9 +142,12 @@ impl Follower {
 
     /// Reads a new record, if its process lives.
     fn read(&mut self, name: &str) {
+        self.take_in(name, disk::open(&self.shared.dir.join(name)));
+    }
+
+    fn take_in(&mut self, name: &str, opened: io::Result<File>) {
         let now = self.start.elapsed();
-        let result = disk::open(&self.shared.dir.join(name)).and_then(|file| Ok((disk::probe(&file)?, file)));
-        let file = match result {
+        let file = match opened.and_then(|file| Ok((disk::probe(&file)?, file))) {
             Ok((Lock::Held, file)) => file,
             Ok(_) => return self.shelf.bury(name),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
@@ -241,5 +254,37 @@ impl Shared {
             view.unwell = Some(why);
         }
         view.first_listing();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{FileRegistry, Lookup, Registration, Role, file::own::Own, instance::fresh};
+
+    #[test]
+    fn a_late_hint_of_a_record_that_was_replaced_keeps_nothing_of_it() {
+        let dir = std::env::temp_dir().join(format!("mainstay-follow-{:016x}", fresh()));
+        let registry = FileRegistry::open(&dir).unwrap();
+        let mut follower = Follower::new(registry.core.shared.clone());
+        let mut own = Own::new(dir.as_path().into());
+        let server = |host| Arc::new(Registration::of_backend("m", host, 1, Role::Primary, 1));
+        let (a, b) = (server("a"), server("b"));
+        own.offer(&a).unwrap();
+        follower.list();
+        let first = disk::list(&dir).unwrap().pop_first().unwrap();
+        own.offer(&b).unwrap();
+        own.retract(&a.instance.id).unwrap();
+        let last = disk::list(&dir).unwrap().pop_first().unwrap();
+        // Listed before its hint came, and gone before.
+        for hint in
+            [Hint::Appeared(first.clone()), Hint::Closed(first.clone()), Hint::Deleted(first), Hint::Appeared(last)]
+        {
+            follower.heed(hint);
+        }
+        follower.probe();
+        let found = registry.core.shared.view().catalog.find(&Lookup::new(a.keys[0].clone()));
+        assert_eq!(found.keys().collect::<Vec<_>>(), [&b.instance.id]);
+        std::fs::remove_dir_all(dir).unwrap();
     }
 }
