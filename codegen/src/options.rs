@@ -115,8 +115,8 @@ fn duration(text: &str) -> Option<Duration> {
     }
 }
 
-/// The one of `known` that `word` was most likely meant to be. The settings of applications have the like of it: a crate of
-/// macros can export nothing else.
+/// The one of `known` that `word` was most likely meant to be. `mainstay-registry` has the like of it, for settings: a crate
+/// of macros can export nothing else.
 pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let near = known.iter().map(|k| (distance(word, k), *k)).min()?;
     (near.0 <= word.chars().count().div_ceil(3)).then_some(near.1)

@@ -25,14 +25,17 @@
 //! |---|---|
 //! | `port.rs` | the traits `Registry` and `Discover`, and their words: `Lookup`, `Change`, `Survey` |
 //! | `key.rs`, `instance.rs` | `ServiceKey`; `Instance`, `Registration` |
+//! | `backend.rs` | stateful backends: servers with a role and an epoch |
 //! | `lease.rs`, `controller.rs`, `keep.rs` | a registration is a controller: its handle, its decisions, its shell |
 //! | `feed.rs`, `catalog.rs` | from an adapter to its consumers: the newest set and the difference; who offers what |
+//! | `spelling.rs` | the nearest spelling of a mistyped word |
 //! | `backoff.rs` | how long to wait before the next try |
 //! | `protect.rs`, `cache.rs`, `keeper.rs` | consumers of a registry that can be unwell: what to believe, the last good set |
 //! | `url.rs`, `capability.rs`, `error.rs` | which adapter, what it can do, what went wrong |
 //! | `file/`, `memory/`, `fixed/` | the adapters `file://` (embedded default), `memory://`, `static://` |
 //! | `dns/` | the adapter `dns://` |
 
+mod backend;
 mod backoff;
 mod cache;
 mod capability;
@@ -53,8 +56,10 @@ mod lease;
 pub mod memory;
 mod port;
 mod protect;
+mod spelling;
 mod url;
 
+pub use backend::Role;
 pub use backoff::Backoff;
 pub use cache::Cache;
 pub use capability::{ADAPTERS, Capabilities, capability_table};
@@ -74,4 +79,5 @@ pub use lease::{Lease, LeaseState};
 pub use memory::MemoryRegistry;
 pub use port::{Change, Discover, DownCause, Lookup, Registry, Survey};
 pub use protect::{Health, Hold, HoldReason, Protection};
-pub use url::{Hub, RegistryUrl, connect};
+pub use spelling::nearest;
+pub use url::{Hub, RegistryUrl, check, connect};

@@ -14,6 +14,7 @@ use crate::{
     lease::Lease,
     memory::MemoryRegistry,
     port::{Discover, Lookup, Registry, Survey},
+    spelling::nearest,
 };
 
 /// Schemes of this version, as error texts list them.
@@ -38,29 +39,60 @@ pub struct Hub {
 /// An unreadable URL, an unknown scheme, a feature that is off, a directory that is not safe to use.
 pub fn connect(url: &str) -> Result<Hub, RegistryError> {
     let url = RegistryUrl::parse(url)?;
-    match url.scheme.as_str() {
+    match Adapter::of(&url)? {
         #[cfg(feature = "file")]
-        "file" => Ok(Hub::new(crate::file::FileRegistry::from_url(&url)?)),
-        #[cfg(not(feature = "file"))]
-        "file" => Err(feature_off("file")),
-        "memory" => {
+        Adapter::File => Ok(Hub::new(crate::file::FileRegistry::from_url(&url)?)),
+        Adapter::Memory => {
             url.only_parameters(&[])?;
             Ok(Hub::new(MemoryRegistry::named(url.authority())))
         }
-        "static" => Ok(Hub::new(FixedRegistry::from_url(&url)?)),
+        Adapter::Static => Ok(Hub::new(FixedRegistry::from_url(&url)?)),
         #[cfg(feature = "dns")]
-        "dns" => Ok(Hub::new(crate::dns::DnsRegistry::from_url(&url)?)),
-        #[cfg(not(feature = "dns"))]
-        "dns" => Err(feature_off("dns")),
-        scheme if LATER.contains(&scheme) => {
-            Err(RegistryError::NotInThisVersion { scheme: scheme.to_owned(), known: known() })
+        Adapter::Dns => Ok(Hub::new(crate::dns::DnsRegistry::from_url(&url)?)),
+    }
+}
+
+/// Whether `url` can be read and this build has an adapter for its scheme. Touches nothing.
+///
+/// # Errors
+/// As [`connect`], but for what is wrong with this machine.
+pub fn check(url: &str) -> Result<(), RegistryError> {
+    Adapter::of(&RegistryUrl::parse(url)?).map(|_| ())
+}
+
+/// The adapters of this build.
+enum Adapter {
+    #[cfg(feature = "file")]
+    File,
+    Memory,
+    Static,
+    #[cfg(feature = "dns")]
+    Dns,
+}
+
+impl Adapter {
+    fn of(url: &RegistryUrl) -> Result<Self, RegistryError> {
+        match url.scheme.as_str() {
+            #[cfg(feature = "file")]
+            "file" => Ok(Self::File),
+            #[cfg(not(feature = "file"))]
+            "file" => Err(feature_off("file")),
+            "memory" => Ok(Self::Memory),
+            "static" => Ok(Self::Static),
+            #[cfg(feature = "dns")]
+            "dns" => Ok(Self::Dns),
+            #[cfg(not(feature = "dns"))]
+            "dns" => Err(feature_off("dns")),
+            scheme if LATER.contains(&scheme) => {
+                Err(RegistryError::NotInThisVersion { scheme: scheme.to_owned(), known: known() })
+            }
+            scheme => Err(RegistryError::UnknownScheme {
+                url: url.to_string(),
+                scheme: scheme.to_owned(),
+                nearest: nearest(scheme, KNOWN.into_iter().chain(LATER)).map(str::to_owned),
+                known: known(),
+            }),
         }
-        scheme => Err(RegistryError::UnknownScheme {
-            url: url.to_string(),
-            scheme: scheme.to_owned(),
-            nearest: nearest(scheme),
-            known: known(),
-        }),
     }
 }
 
@@ -250,33 +282,6 @@ fn decoded(text: &str) -> Option<String> {
         });
     }
     String::from_utf8(bytes).ok()
-}
-
-/// The scheme whose spelling is nearest to `scheme`, when at most three letters differ.
-fn nearest(scheme: &str) -> Option<String> {
-    KNOWN
-        .iter()
-        .chain(&LATER)
-        .map(|known| (distance(scheme, known), *known))
-        .filter(|(distance, known)| *distance <= 3 && *distance < known.len())
-        .min()
-        .map(|(_, known)| known.to_owned())
-}
-
-/// Letters to insert, remove or change to get from `a` to `b`.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, letter) in a.chars().take(64).enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, other) in b.iter().enumerate() {
-            let change = corner + usize::from(letter != *other);
-            corner = row[j + 1];
-            row[j + 1] = change.min(corner + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

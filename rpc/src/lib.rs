@@ -9,6 +9,7 @@ extern crate self as mainstay;
 
 #[cfg(feature = "server")]
 pub mod app;
+pub mod backend;
 pub mod call;
 pub mod client;
 mod cluster;

@@ -14,6 +14,7 @@
 //! | [`metrics`] | what is counted and measured, as Prometheus text |
 //! | [`tls`] | encryption of the port and of links (feature `tls`) |
 //! | [`view`] | what the port shows: one immutable picture, built by the runtime |
+//! | [`publication`] | what the picture shows, published into a registry |
 //! | [`store`] | what a restart must find, on disk |
 //! | [`request`] | what the port asks of the runtime's loop |
 //!
@@ -34,6 +35,7 @@ pub mod conf;
 pub mod core;
 pub mod history;
 pub mod metrics;
+pub mod publication;
 pub mod request;
 pub mod resp;
 pub mod runtime;

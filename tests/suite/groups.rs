@@ -138,6 +138,7 @@ pub(crate) const GROUPS: &[Group] = &[
             step(Real, "failovers, also in one quorum with redis-sentinel", Target(TESTS, "sentinel_failover")),
             step(Real, "passwords and renamed commands", Target(TESTS, "sentinel_access")),
             step(Real, "clients of other languages through failovers", Target(TESTS, "sentinel_clients")),
+            step(Real, "primaries and replicas in the registry", Target(TESTS, "sentinel_registry")),
             step(Real, "switchovers under load", Target(TESTS, "sentinel_switchover")),
             step(Real, "fences", Target(TESTS, "sentinel_fencing")),
             step(Real, "what operators ask for", Target(TESTS, "sentinel_operator")),

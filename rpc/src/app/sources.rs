@@ -3,10 +3,7 @@
 //! Arguments, variables and the reading of the file come in as arguments: nothing here looks at the process. Whatever is
 //! wrong is collected, so that one start shows all of it, each with where it stands and the nearest spelling.
 
-use super::{
-    settings::{SETTINGS, Setting, Settings, find},
-    text,
-};
+use super::settings::{SETTINGS, Setting, Settings, find};
 use std::{collections::BTreeMap, fmt, io, path::Path};
 use toml::de::{DeTable, DeValue};
 
@@ -186,7 +183,9 @@ fn unknown(what: &str, name: &str, prefix: &str) -> String {
     let known = SETTINGS.iter().map(|setting| setting.name);
     let known =
         known.chain(SWITCHES.into_iter().filter(|switch| prefix == "--" || (prefix == PREFIX && *switch == "config")));
-    let Some(near) = text::nearest(name, known) else { return format!("unknown {what}; `--help` lists all") };
+    let Some(near) = mainstay_registry::nearest(name, known) else {
+        return format!("unknown {what}; `--help` lists all");
+    };
     let near = if prefix == PREFIX { near.to_ascii_uppercase().replace('-', "_") } else { near.to_owned() };
     format!("unknown {what}, did you mean `{prefix}{near}`?")
 }

@@ -1,4 +1,4 @@
-//! Values as people write them: addresses, times, numbers; and the nearest spelling of a name. Pure.
+//! Values as people write them: addresses, times, numbers. Pure.
 
 use super::settings::{Advertise, Listen};
 use mainstay_registry::RegistryUrl;
@@ -120,32 +120,6 @@ pub(crate) fn without_secrets(url: &str) -> String {
     RegistryUrl::parse(url).map_or_else(|error| format!("({error})"), |url| url.to_string())
 }
 
-/// The one of `known` that `word` was most likely meant to be. The macros have the like of it: a crate of macros can
-/// export nothing else.
-pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let near = known.into_iter().map(|k| (distance(word, k), k)).min()?;
-    (near.0 <= word.chars().count().div_ceil(3)).then_some(near.1)
-}
-
-/// Letters to insert, remove or replace until `a` reads `b`; two that changed places count once.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().collect());
-    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
-    for (i, letter) in a.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, other) in b.iter().enumerate() {
-            let changed = rows[i][j] + usize::from(letter != other);
-            let mut least = changed.min(rows[i][j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && *letter == b[j - 1] && a[i - 1] == *other {
-                least = least.min(rows[i - 1][j - 1] + 1);
-            }
-            row.push(least);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,20 +179,10 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_nearest_spelling_is_found_and_a_far_one_is_not() {
-        let known = ["registry", "listen", "drain-delay", "zone"];
-        for (word, near) in
-            [("regsitry", Some("registry")), ("lisen", Some("listen")), ("drain", None), ("colour", None)]
-        {
-            assert_eq!(nearest(word, known), near, "{word}");
-        }
-    }
-
     proptest! {
         #[test]
         fn no_text_panics(text in ".{0,40}") {
-            let _ = (listen(&text), advertise(&text), duration(&text), number(&text, 0, 9), nearest(&text, ["a"]));
+            let _ = (listen(&text), advertise(&text), duration(&text), number(&text, 0, 9));
         }
     }
 }

@@ -63,6 +63,10 @@ async fn serve(args: &Args, config: crate::conf::Config) -> ExitCode {
         Ok(setup) => setup,
         Err(e) => return failed(&e),
     };
+    let publication = match start::publication(&config) {
+        Ok(publication) => publication,
+        Err(e) => return failed(&e),
+    };
     if let Err(e) = enter(&config.server) {
         return failed(&e);
     }
@@ -70,6 +74,7 @@ async fn serve(args: &Args, config: crate::conf::Config) -> ExitCode {
     let (runtime, handles) = Runtime::new(setup);
     let (clock, meters) = (handles.clock.clone(), handles.meters.clone());
     let notify = Notify::new(|name| std::env::var_os(name), std::process::id());
+    let publishing = publication.map(|p| tokio::spawn(p.follow(handles.views.clone(), handles.published.subscribe())));
     let identity = Identity {
         executable: std::env::current_exe().map(|p| p.display().to_string()).unwrap_or_default(),
         config_file: std::path::absolute(&args.conf).unwrap_or_else(|_| args.conf.clone()).display().to_string(),
@@ -96,6 +101,9 @@ async fn serve(args: &Args, config: crate::conf::Config) -> ExitCode {
     serving.abort();
     if let Some(scrapes) = scrapes {
         scrapes.abort();
+    }
+    if let Some(publishing) = publishing {
+        publishing.abort();
     }
     if let Some(pidfile) = &config.server.pidfile {
         // It may have been removed already.

@@ -7,12 +7,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use mainstay_registry::{Registry, RegistryError};
 use thiserror::Error;
 
 use super::args::Args;
 use crate::conf::{Config, Problems, arguments_to_text, parse_with};
 use crate::core::durable::Durable;
 use crate::core::ids::RunId;
+use crate::publication::Publication;
 use crate::runtime::{self, Setup};
 use crate::store::{Differs, Store, StoreError, merge};
 use crate::tls::Connector;
@@ -35,6 +37,10 @@ pub(super) enum StartError {
     Differs(#[from] Differs),
     #[error("{}: {source}", path.display())]
     Directory { path: PathBuf, source: io::Error },
+    #[error("sentinel registry: {0}")]
+    Registry(#[from] RegistryError),
+    #[error("sentinel registry: {0} takes no registrations")]
+    TakesNone(String),
 }
 
 /// Reads the file and the directives of the command line.
@@ -69,6 +75,16 @@ pub(super) fn set_up(args: &Args, config: &Config, port: u16, seed: u64) -> Resu
     setup.requirepass = config.server.requirepass.clone();
     setup.tls = Connector::new(&config.server.tls).map_err(StartError::Tls)?;
     Ok(setup)
+}
+
+/// What publishes into the registry of the file, if it names one.
+pub(super) fn publication(config: &Config) -> Result<Option<Publication>, StartError> {
+    let Some(url) = &config.registry else { return Ok(None) };
+    let hub = mainstay_registry::connect(url)?;
+    if !hub.capabilities().register {
+        return Err(StartError::TakesNone(Registry::describe(&hub)));
+    }
+    Ok(Some(Publication::new(hub)))
 }
 
 /// Where the state is: as told, else where systemd says, else beside the file.
@@ -145,6 +161,15 @@ mod tests {
         let (_dir, mut args) = dir("words", CONF);
         args.directives = ["--port", "26400"].map(str::to_owned).into();
         assert_eq!(read(&args).unwrap().server.port, 26400);
+    }
+
+    #[tokio::test]
+    async fn a_registry_is_published_into_if_there_is_one_that_takes_it() {
+        let config = |url: &str| Config { registry: Some(url.to_owned()), ..Config::default() };
+        assert!(publication(&Config::default()).unwrap().is_none());
+        assert!(publication(&config("memory://x")).unwrap().is_some());
+        let refused = publication(&config("static://10.0.0.1:1")).unwrap_err().to_string();
+        assert!(refused.contains("takes no registrations"), "{refused}");
     }
 
     #[test]

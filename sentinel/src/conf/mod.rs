@@ -10,8 +10,8 @@
 //!
 //! Directives of our own have the form of the others: `sentinel fencing <master> gate 1`, `sentinel confirmed-writes
 //! <master> 1`, `sentinel lossless-failover <master> no`, `sentinel observe-only <master> yes`, `sentinel metrics-bind
-//! 127.0.0.1:9121`, `sentinel log-format json`. A redis-sentinel
-//! refuses a file that holds one; remove them before going back.
+//! 127.0.0.1:9121`, `sentinel log-format json`, `sentinel registry <url>`. A redis-sentinel refuses a file that holds
+//! one; remove them before going back.
 //!
 //! | file | what it is |
 //! |---|---|
@@ -43,4 +43,5 @@ pub use problem::{Problem, Problems};
 pub use rewrite::rewrite;
 pub(crate) use sentinel::announce;
 pub use server::{ClientAuth, LogFormat, ServerConfig, TlsConfig};
+pub(crate) use user::CATEGORIES;
 pub use user::{CommandRule, Rule, RuleError, Scope, User, parse_users};

@@ -25,6 +25,8 @@ pub struct Config {
     pub globals: Globals,
     /// The monitored masters, with what was learnt of them.
     pub masters: BTreeMap<MasterName, DurableMaster>,
+    /// The URL of the registry that primaries and replicas are published into.
+    pub registry: Option<String>,
     /// What is not wrong, but probably not meant.
     pub warnings: Vec<Problem>,
 }
@@ -181,6 +183,14 @@ mod tests {
 
     /// What Debian's redis-sentinel 7.0 wrote.
     const WRITTEN: &str = include_str!("testdata/redis-sentinel-7.0.conf");
+
+    #[test]
+    fn a_registry_is_one_that_there_is() {
+        let config = parse(b"sentinel registry file:///r").unwrap();
+        assert_eq!(config.registry.as_deref(), Some("file:///r"));
+        let wrong = parse(b"port 1\nsentinel registry flie:///r").unwrap_err().to_string();
+        assert!(wrong.starts_with("line 2: `sentinel registry`") && wrong.contains("did you mean `file`"), "{wrong}");
+    }
 
     #[test]
     fn a_file_that_redis_sentinel_wrote() {

@@ -41,32 +41,8 @@ impl fmt::Display for Problems {
 
 /// `; did you mean …?` for the known word nearest to `word`, or nothing if none is near.
 pub(super) fn hint<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    let word = word.to_ascii_lowercase();
-    let near = |candidate: &'a str| {
-        let far = distance(&word, &candidate.to_ascii_lowercase());
-        (far <= 1 + candidate.len().min(word.len()) / 4).then_some((far, candidate))
-    };
-    let best = known.into_iter().filter_map(near).min();
-    best.map(|(_, candidate)| format!("; did you mean `{candidate}`?")).unwrap_or_default()
-}
-
-/// Edits between two words: insert, delete, replace, or swap two neighbours. Bounded, for both come from a file.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
-    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let replace = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut least = replace.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                least = least.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(least);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
+    let near = mainstay_registry::nearest(word, known);
+    near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -27,10 +27,11 @@ const GLOBAL: &[&str] = &[
     "announce-hostnames",
     "metrics-bind",
     "log-format",
+    "registry",
 ];
 
 /// Those among them that are about the process; nothing at run time changes them.
-const PROCESS: &[&str] = &["deny-scripts-reconfig", "metrics-bind", "log-format"];
+const PROCESS: &[&str] = &["deny-scripts-reconfig", "metrics-bind", "log-format", "registry"];
 
 /// The name of a directive in lower case, and whether a master's name follows it; `None` if there is no such directive.
 pub(super) fn known(word: &str) -> Option<(String, bool)> {
@@ -158,6 +159,10 @@ fn global(parser: &mut Parser, line: &Line, directive: &str) -> Result<(), Strin
         "sentinel-pass" => globals.sentinel_pass = text.map(Secret),
         "resolve-hostnames" => globals.resolve_hostnames = yes_no(value).map_err(spoken)?,
         "announce-hostnames" => globals.announce_hostnames = yes_no(value).map_err(spoken)?,
+        "registry" => {
+            mainstay_registry::check(value).map_err(|e| e.to_string())?;
+            parser.config.registry = Some(value.clone());
+        }
         other => return Err(format!("`{other}` has no meaning here")),
     }
     Ok(())

@@ -93,9 +93,8 @@ pub enum RuleError {
     Selector,
 }
 
-/// The categories of commands, as Redis names them.
-const CATEGORIES: &[&str] = &[
-    "all",
+/// The categories of commands, as Redis names them and in its order. `all` is none of them.
+pub(crate) const CATEGORIES: &[&str] = &[
     "keyspace",
     "read",
     "write",
@@ -237,6 +236,17 @@ impl Rule {
             _ => return by_first_letter(text, &lower).map(Self),
         }))
     }
+
+    /// The text of a rule as it may be shown, be it one or not: without a password or its hash.
+    pub fn shown(text: &str) -> &str {
+        match text.chars().next() {
+            Some('>') => ">******",
+            Some('<') => "<******",
+            Some('#') => "#******",
+            Some('!') => "!******",
+            _ => text,
+        }
+    }
 }
 
 impl fmt::Display for CommandRule {
@@ -307,7 +317,7 @@ pub(super) fn user(words: &[String]) -> Result<User, String> {
     }
     let mut user = User::new(name);
     for rule in rules {
-        let read = Rule::read(rule).map_err(|error| format!("rule `{}`: {error}", without_secret(rule)))?;
+        let read = Rule::read(rule).map_err(|error| format!("rule `{}`: {error}", Rule::shown(rule)))?;
         user.apply(read);
     }
     Ok(user)
@@ -342,17 +352,6 @@ fn scope(name: &str) -> Result<Scope, RuleError> {
         }
         (None, None) if is_name(name) => Ok(Scope::Command(name.to_owned())),
         _ => Err(RuleError::UnknownCategory),
-    }
-}
-
-/// The rule as it may be shown.
-fn without_secret(rule: &str) -> &str {
-    match rule.chars().next() {
-        Some('>') => ">******",
-        Some('<') => "<******",
-        Some('#') => "#******",
-        Some('!') => "!******",
-        _ => rule,
     }
 }
 

@@ -6,38 +6,13 @@ use super::command::{COMMANDS, by_full_name, find};
 use super::help;
 use super::step::Step;
 use super::users::{Refused, Users, may_call};
-use crate::conf::User;
+use crate::conf::{CATEGORIES, User};
 use crate::core::ids::Millis;
 use crate::resp::{Value, integer};
 
 const NO_FILE: &str = "ERR This Redis instance is not configured to use an ACL file. You may want to specify users via the \
     ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a Redis configuration file set) in order to \
     store users in the Redis configuration.";
-
-/// The categories, in Redis' order.
-const CATEGORIES: [&str; 21] = [
-    "keyspace",
-    "read",
-    "write",
-    "set",
-    "sortedset",
-    "list",
-    "hash",
-    "string",
-    "bitmap",
-    "hyperloglog",
-    "geo",
-    "stream",
-    "pubsub",
-    "admin",
-    "fast",
-    "slow",
-    "blocking",
-    "dangerous",
-    "connection",
-    "transaction",
-    "scripting",
-];
 
 /// Carries out a subcommand; `words` begin after its name, and their number was checked.
 pub(super) fn call(

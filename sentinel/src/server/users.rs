@@ -95,10 +95,8 @@ impl Users {
         let _one = self.change.lock().unwrap_or_else(PoisonError::into_inner);
         let mut user = self.get(name).map_or_else(|| User::new(name), |user| (*user).clone());
         for text in rules {
-            let rule = Rule::read(text).map_err(|error| {
-                let shown = if text.starts_with(['>', '<', '#', '!']) { "******" } else { text };
-                format!("ERR Error in ACL SETUSER modifier '{shown}': {error}")
-            })?;
+            let rule = Rule::read(text)
+                .map_err(|error| format!("ERR Error in ACL SETUSER modifier '{}': {error}", Rule::shown(text)))?;
             user.apply(rule);
         }
         let mut all = (*self.all()).clone();
