@@ -86,6 +86,7 @@ pub(crate) const GROUPS: &[Group] = &[
             step(Always, "house rules", Target(TESTS, "house")),
             step(Always, "the suite itself", Target(TESTS, "suite")),
             step(Always, "the benchmark's arithmetic", Target(TESTS, "bench-rpc")),
+            step(Always, "the sentinel benchmark's arithmetic", Target(TESTS, "bench-sentinel")),
             step(Long, "the benchmark runs", Cargo(&["bench-rpc", "--rounds", "1", "--seconds", "0.2"], &[])),
             step(Always, "documentation examples", Docs),
         ],
@@ -143,6 +144,11 @@ pub(crate) const GROUPS: &[Group] = &[
             step(Real, "fences", Target(TESTS, "sentinel_fencing")),
             step(Real, "what operators ask for", Target(TESTS, "sentinel_operator")),
             step(Real, "from redis-sentinel and back", Target(TESTS, "sentinel_migrate")),
+            step(
+                Long,
+                "the sentinel benchmark runs",
+                Cargo(&["bench-sentinel", "--quick", "--scenario", "kill-200"], &[]),
+            ),
         ],
     },
     Group {

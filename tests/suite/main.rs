@@ -9,7 +9,6 @@ mod build;
 mod checks;
 mod groups;
 mod needs;
-mod reap;
 mod report;
 mod run;
 
@@ -17,6 +16,7 @@ use std::process::ExitCode;
 
 use args::Args;
 use report::Report;
+use testbed::reap;
 
 fn main() -> ExitCode {
     let args = match args::parse(std::env::args().skip(1), groups::GROUPS) {

@@ -5,13 +5,12 @@ use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use testbed::tree;
 use testbed::wait::poll;
+use testbed::{reap, tree};
 
 use crate::args::Args;
 use crate::build::{EVERYTHING, Executable, cargo};
 use crate::groups::{Group, Kind, Step};
-use crate::reap;
 use crate::report::Row;
 
 /// How long one executable or check may take. The longest builds of a fresh clone stay far below.

@@ -5,17 +5,22 @@
 //! really delays, and a process is waited for in the same way whatever the test is written in. Everything that is
 //! started here is ended by the `Drop` of its handle, also when the test panics, and then says what it logged.
 
+pub mod cargo;
 pub mod hosts;
+pub mod place;
 pub mod ports;
 pub mod process;
 pub mod proxy;
+pub mod reap;
 pub mod redis;
 pub mod scratch;
 pub mod seed;
+pub mod stats;
 pub mod tree;
 pub mod wait;
 
 pub use hosts::Hosts;
+pub use place::Place;
 pub use process::Process;
 pub use proxy::Proxy;
 pub use scratch::Scratch;

@@ -7,43 +7,20 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use testbed::redis::{Sentinel, Server};
-use testbed::{Scratch, eventually, eventually_some, tree};
+use testbed::redis::{Group, NAME, Server};
+use testbed::{Scratch, eventually};
 
 const SOON: Duration = Duration::from_secs(30);
-const NAME: &str = "mymaster";
 
-struct Group {
-    servers: Vec<Server>,
-    sentinels: Vec<Sentinel>,
+/// A group of ours with a fence.
+fn fenced(fencing: &str) -> Group {
+    let settings = [("down-after-milliseconds", "300"), ("failover-timeout", "10000"), ("fencing", fencing)];
+    Group::start(&[Group::ours(), Group::ours(), Group::ours()], &settings)
 }
 
-impl Group {
-    /// Three servers and three sentinels of ours with a fence.
-    fn start(fencing: &str) -> Group {
-        let master = Server::start("redis-0", &[]);
-        let replicas = [Server::replica("redis-1", &master, &[]), Server::replica("redis-2", &master, &[])];
-        replicas.iter().for_each(Server::synced);
-        let lines = format!(
-            "sentinel monitor {NAME} 127.0.0.1 {} 2\nsentinel down-after-milliseconds {NAME} 300\n\
-             sentinel failover-timeout {NAME} 10000\nsentinel fencing {NAME} {fencing}",
-            master.port()
-        );
-        let ours = tree::built("mainstay-sentinel");
-        let sentinels: Vec<_> = (0..3).map(|i| Sentinel::start(&format!("sentinel-{i}"), &ours, &lines)).collect();
-        sentinels.iter().for_each(|s| s.knows(NAME, 2, 2));
-        Group { servers: [master].into_iter().chain(replicas).collect(), sentinels }
-    }
-
-    /// The server all sentinels show, once that is not the first one.
-    fn promoted(&self) -> &Server {
-        let old = self.servers[0].port();
-        let port = eventually_some(SOON, "another master", || {
-            let shown = self.sentinels[0].master(NAME).filter(|p| *p != old)?;
-            self.sentinels.iter().all(|s| s.master(NAME) == Some(shown)).then_some(shown)
-        });
-        self.servers.iter().find(|s| s.port() == port).unwrap()
-    }
+/// The server all sentinels show, once that is not the first one.
+fn promoted(group: &Group) -> &Server {
+    &group.servers[group.agreed(group.servers[0].port())]
 }
 
 /// A script that notes its arguments in `ran`, and succeeds once `allowed` exists.
@@ -61,14 +38,14 @@ fn lines(path: &Path) -> Vec<String> {
 #[test]
 fn nothing_is_promoted_before_the_fence_script_succeeds() {
     let dir = Scratch::new("fence").unwrap();
-    let mut group = Group::start(&format!("command {}", script(&dir)));
+    let mut group = fenced(&format!("command {}", script(&dir)));
     let old = group.servers[0].port();
     group.servers[0].process().stop().unwrap();
     eventually(SOON, "the script to be tried again", || lines(&dir.join("ran")).len() > 1);
     assert!(group.servers[1..].iter().all(|s| s.info("role") == "slave"));
     assert!(group.sentinels.iter().all(|s| s.master(NAME) == Some(old)));
     dir.write("allowed", "").unwrap();
-    let next = group.promoted();
+    let next = promoted(&group);
     assert_eq!(next.info("role"), "master");
     let last = lines(&dir.join("ran")).pop().unwrap();
     assert_eq!(last, format!("{NAME} 127.0.0.1 {old} 127.0.0.1 {}", next.port()));
@@ -76,9 +53,9 @@ fn nothing_is_promoted_before_the_fence_script_succeeds() {
 
 #[test]
 fn a_stopped_master_that_wakes_finds_its_demotion_waiting() {
-    let mut group = Group::start("on-return");
+    let mut group = fenced("on-return");
     group.servers[0].process().stop().unwrap();
-    let next = group.promoted().port().to_string();
+    let next = promoted(&group).port().to_string();
     group.servers[0].process().cont().unwrap();
     let begin = Instant::now();
     eventually(SOON, "the old master to follow", || group.servers[0].info("master_port") == next);
@@ -88,7 +65,7 @@ fn a_stopped_master_that_wakes_finds_its_demotion_waiting() {
 
 #[test]
 fn the_gate_is_set_everywhere_and_waited_for_only_without_proof_of_death() {
-    let mut group = Group::start("gate 1");
+    let mut group = fenced("gate 1");
     for server in &group.servers {
         eventually(SOON, "the gate to be set", || {
             let get = |key| server.client().call(&["CONFIG", "GET", key]).unwrap().items()[1].text();
@@ -97,7 +74,7 @@ fn the_gate_is_set_everywhere_and_waited_for_only_without_proof_of_death() {
     }
     let begin = Instant::now();
     group.servers[0].process().stop().unwrap();
-    let next = group.promoted().port();
+    let next = promoted(&group).port();
     assert!(begin.elapsed() > Duration::from_secs(3), "{:?}: the gate had not closed yet", begin.elapsed());
     group.servers[0].process().cont().unwrap();
     let follows = |i: usize| group.servers[i].info("master_port") == next.to_string();
@@ -107,9 +84,9 @@ fn the_gate_is_set_everywhere_and_waited_for_only_without_proof_of_death() {
 
 #[test]
 fn a_master_that_is_proved_dead_is_not_waited_for() {
-    let mut group = Group::start("gate 1");
+    let mut group = fenced("gate 1");
     let begin = Instant::now();
     group.servers[0].process().kill().unwrap();
-    group.promoted();
+    promoted(&group);
     assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
 }

@@ -7,7 +7,6 @@ mod args;
 mod peers;
 mod report;
 mod rows;
-mod stats;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;

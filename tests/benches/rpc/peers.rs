@@ -1,11 +1,11 @@
 //! The candidates: how each is built, served and loaded. All have the same command line (`load/load.rs`).
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
-use testbed::{Process, tree};
+use testbed::{Process, cargo};
 
 use crate::rows::{Kind, Row};
 
@@ -42,19 +42,7 @@ pub(crate) struct Figures {
 /// Builds a candidate and says where its program is.
 pub(crate) fn build(candidate: &Candidate) -> Result<PathBuf, String> {
     eprintln!("building {}", candidate.name);
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(tree::root()).args(["build", "--quiet", "--profile", "bench"]);
-    cargo.args(["--message-format=json-render-diagnostics", "--manifest-path", candidate.manifest]);
-    let output = cargo.args(candidate.target).stderr(Stdio::inherit()).output();
-    let output = output.map_err(|e| format!("starting cargo: {e}"))?;
-    if !output.status.success() {
-        return Err(format!("{} does not build", candidate.name));
-    }
-    let text = String::from_utf8_lossy(&output.stdout);
-    // The last message with a program is the target itself.
-    let messages = text.lines().rev().filter_map(|l| serde_json::from_str::<Value>(l).ok());
-    let program = messages.filter_map(|m| m["executable"].as_str().map(PathBuf::from)).next();
-    program.ok_or_else(|| format!("cargo built no program for {}", candidate.name))
+    cargo::bench_build(candidate.manifest, &candidate.target)
 }
 
 /// A running server.

@@ -1,11 +1,11 @@
 //! The table, and the line of JSON.
 
 use serde_json::{Value, json};
+use testbed::stats::{median, ratio};
 
 use crate::Measured;
 use crate::peers::{CANDIDATES, Figures};
 use crate::rows::Row;
-use crate::stats::{median, ratio};
 
 /// A candidate in a row: medians of the rounds, and medians of the ratios to tonic of the rounds.
 #[derive(Debug)]

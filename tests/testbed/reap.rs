@@ -1,5 +1,5 @@
 //! Nothing is left behind: whatever a test started and forgot comes to the suite, which names it and ends it, also when the
-//! suite itself is interrupted.
+//! suite itself is interrupted. A benchmark does the same.
 //!
 //! Linux hands orphans to the nearest ancestor that asked for them ("subreaper"), so the suite sees them all.
 
@@ -10,12 +10,18 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, waitpid};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use testbed::wait::poll;
+
+use crate::wait::poll;
 
 /// How long a process may take to go by itself after the test that started it.
 const GRACE: Duration = Duration::from_secs(2);
 
-pub(crate) fn adopt_orphans_and_end_them_on_signals() -> io::Result<()> {
+/// Makes this process the parent of all that its children leave behind, and ends everything below it, and itself, on SIGINT
+/// and SIGTERM.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn adopt_orphans_and_end_them_on_signals() -> io::Result<()> {
     set_child_subreaper(Some(getpid()))?;
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     std::thread::spawn(move || {
@@ -28,7 +34,7 @@ pub(crate) fn adopt_orphans_and_end_them_on_signals() -> io::Result<()> {
 }
 
 /// Ends what is still there after a step, and names it.
-pub(crate) fn left_behind() -> Vec<String> {
+pub fn left_behind() -> Vec<String> {
     poll(GRACE, || {
         // Those that ended wait to be collected.
         while let Ok(Some(_)) = waitpid(None, WaitOptions::NOHANG) {}
@@ -41,7 +47,7 @@ pub(crate) fn left_behind() -> Vec<String> {
 }
 
 /// Ends everything below this process. Repeated, since what is being ended may still start more.
-pub(crate) fn end_descendants() {
+pub fn end_descendants() {
     poll(GRACE, || {
         let left = descendants();
         left.iter().for_each(|&pid| end(pid));
@@ -103,7 +109,7 @@ mod tests {
         let mut child = Command::new("sleep").arg("613").spawn().unwrap();
         let pid = child.id() as i32;
         assert_eq!(parent_of(pid), Some(own()));
-        testbed::eventually(GRACE, "the exec", || name(pid) == "sleep 613");
+        crate::eventually(GRACE, "the exec", || name(pid) == "sleep 613");
         assert!(descendants().contains(&pid));
         child.kill().unwrap();
         child.wait().unwrap();
