@@ -262,6 +262,7 @@ impl Sentinel {
         for server in m.servers.values_mut() {
             server.reconf = Reconf::None;
         }
+        self.time_the_news(m);
         Self::greet_at_once(m);
         f.enter(Stage::Reconfigure { to }, self.now);
         Flow::Go

@@ -20,6 +20,9 @@ impl Sentinel {
         if hello.peer == self.me || hello.address.port == 0 || !self.masters.contains_key(&hello.master) {
             return;
         }
+        if self.is_known(&hello) {
+            return;
+        }
         self.move_peer(&hello);
         let master = hello.master.clone();
         self.with(&master, |s, m| {
@@ -31,6 +34,19 @@ impl Sentinel {
                 s.take_config(m, &hello);
             }
         });
+    }
+
+    /// Nearly every hello says what is known, and comes from several servers besides: it is noted, and changes nothing that
+    /// a decision looks at.
+    fn is_known(&mut self, hello: &Hello) -> bool {
+        let (now, known) = (self.now, self.peers.get(&hello.peer).is_some_and(|p| p.address == hello.address));
+        let Some(m) = self.masters.get(&hello.master) else { return false };
+        let news = hello.current_epoch > self.current_epoch || hello.config_epoch > m.config_epoch;
+        if !known || news || self.loses_tie(m, hello) {
+            return false;
+        }
+        let watcher = self.masters.get_mut(&hello.master).and_then(|m| m.peers.get_mut(&hello.peer));
+        watcher.map(|w| w.last_hello = now).is_some()
     }
 
     /// Two operators made two masters in one epoch, without votes: the smaller address wins everywhere.
@@ -123,6 +139,7 @@ impl Sentinel {
         }
         self.tell_peer(m, hello.peer, What::ConfigUpdateFrom);
         self.run_reconfig_script(m, "observer", &old, &to);
+        self.time_the_news(m);
         self.demote_on_return(m, &to);
         self.switch_to(m, &to);
     }

@@ -13,7 +13,7 @@
 //! | `down`, `odown` | held for down here; by a quorum |
 //! | `vote`, `election` | giving votes; gaining them |
 //! | [`failover`], `fence`, `select`, [`switchover`], `reconf` | what a leader does |
-//! | `topology`, `hello` | what servers and peers tell |
+//! | `topology`, `hello`, `news` | what servers and peers tell; what redis-sentinels are told when |
 //! | `tilt`, `operator`, [`why`] | a stalled loop; requests; why nothing happens |
 
 pub mod action;
@@ -26,6 +26,7 @@ pub mod failover;
 mod fence;
 mod hello;
 pub mod ids;
+mod news;
 pub mod notice;
 mod odown;
 mod operator;

@@ -80,6 +80,16 @@ impl Sentinel {
         wake(m, next);
     }
 
+    /// A redis-sentinel asks in the tick in which it finds the master down, and is a candidate in the next: whoever has not
+    /// said so yet is asked again at once.
+    pub(super) fn ask_back(&self, m: &mut Master) {
+        if m.down().is_none() || super::vote::all_ours(self, m) {
+            return;
+        }
+        let late = |w: &&mut Watcher| !w.says_down && w.asked.is_none_or(|asked| asked.after(FIRST_GAP) <= self.now);
+        m.peers.values_mut().filter(late).for_each(|w| (w.asked, w.ask_gap) = (None, 0));
+    }
+
     /// What there is to ask: nothing, an opinion, or a vote.
     fn question(&self, m: &Master) -> Option<Question> {
         let wanted = m.failover.as_ref().filter(|f| !matches!(f.stage, Stage::Reconfigure { .. }));
@@ -114,7 +124,9 @@ pub(super) fn down_votes(m: &Master) -> usize {
 #[cfg(test)]
 mod tests {
     use crate::core::action::Action;
-    use crate::core::event::Question;
+    use crate::core::durable::PeerKind;
+    use crate::core::event::{Event, Question};
+    use crate::core::ids::{Epoch, ReplyTo};
     use crate::core::table::{Table, channels};
 
     fn questions(actions: &[Action]) -> Vec<&Question> {
@@ -150,6 +162,21 @@ mod tests {
         t.run_for(5_000);
         let later = questions(&t.run_for(200)).len();
         assert!(first >= 8 && later <= 2, "{first} then {later}");
+    }
+
+    #[test]
+    fn beside_redis_sentinels_who_asks_is_asked_back() {
+        let asked_back = |kind| {
+            let mut t = Table::settled();
+            t.peers_are(kind);
+            t.kill_master();
+            t.peers_say(false);
+            t.run_for(1_900);
+            let question =
+                Question { address: t.master().address.clone(), epoch: Epoch(0), candidate: None, planned: false };
+            !questions(&t.step(Event::Asked { reply_to: ReplyTo(1), question })).is_empty()
+        };
+        assert!(asked_back(PeerKind::Redis) && !asked_back(PeerKind::Ours));
     }
 
     #[test]

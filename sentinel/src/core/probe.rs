@@ -2,6 +2,10 @@
 //!
 //! What was not answered is not asked again at once: a question is repeated after its period, so a silent server never
 //! has a queue of questions.
+//!
+//! What is sent with time falls due on a common beat, a tenth of its period wide. So everything for one server goes out in
+//! one write, and everything for a hundred masters in one waking, and again and again, since the replies come together too.
+//! Nothing but sending keeps to the beat: whether somebody is down is decided to the millisecond.
 
 use super::action::{Action, HelloBody};
 use super::event::{Cause, PingReply};
@@ -11,13 +15,36 @@ use super::state::{Link, Master, Sentinel, Server};
 use super::switchover::Phase;
 use super::{target, wake};
 
+/// The longest beat, in milliseconds.
+const BEAT: u64 = 100;
+
+/// The beat on which something falls due that is sent once in `period`.
+fn on_beat(at: Millis, period: u64) -> Millis {
+    let beat = (period / 10).clamp(1, BEAT);
+    if at == Millis::NEVER { at } else { Millis(at.0 / beat * beat) }
+}
+
+/// When what is sent to a server falls due.
+struct Due {
+    ping: Millis,
+    inspect: Millis,
+    /// Its link is made anew.
+    stuck: Millis,
+}
+
+impl Due {
+    fn first(&self) -> Millis {
+        self.ping.min(self.inspect).min(self.stuck)
+    }
+}
+
 impl Link {
     /// When the next PING is due: the last reply is older than the period, the last PING than half of it.
     fn ping_due(&self, period: u64) -> Millis {
         match (self.up, self.ping_sent) {
             (false, _) => Millis::NEVER,
             (true, None) => Millis::default(),
-            (true, Some(sent)) => self.last_reply.after(period).max(sent.after(period / 2)),
+            (true, Some(sent)) => on_beat(self.last_reply.after(period).max(sent.after(period / 2)), period),
         }
     }
 
@@ -151,41 +178,51 @@ impl Sentinel {
         }
     }
 
-    /// PING and the question for a report to the servers; stuck links made anew.
+    /// PING and the question for a report to the servers; stuck links made anew. Runs after every event, so nothing is made
+    /// for servers of which nothing is due.
     pub(super) fn probe_servers(&mut self, m: &mut Master) {
-        let (now, timings) = (self.now, self.globals.timings.clone());
-        let period = m.settings.down_after.min(timings.ping_period);
-        let addresses: Vec<Address> = m.servers.keys().cloned().collect();
+        let is_due = |(address, s): &(&Address, &Server)| self.probes_due(m, address, s).first() <= self.now;
+        let addresses: Vec<Address> = m.servers.iter().filter(is_due).map(|(address, _)| address.clone()).collect();
         for address in addresses {
-            let server = m.server_ref(&address);
-            let inspect_period = self.inspect_period(m, &address);
-            // A demotion may be queued on the link to a master that is stopped: it is kept.
-            let keep = m.settings.fencing == super::config::Fencing::OnReturn;
-            let Some(s) = m.servers.get_mut(&address) else { continue };
-            let stuck = s.link.stuck_at(timings.min_link_reconnect_period, m.settings.down_after);
-            if stuck <= now && !keep {
-                s.link.set_down(now, Cause::Unreachable);
-                self.out.push(Action::Reconnect(target(&server)));
-            }
-            if s.link.ping_due(period) <= now {
-                s.link.pinged(now);
-                self.out.push(Action::Ping(target(&server)));
-            }
-            let inspect_due = |s: &Server| match s.inspect_sent {
-                _ if !s.link.up => Millis::NEVER,
-                None => Millis::default(),
-                Some(sent) => sent.after(inspect_period),
-            };
-            if inspect_due(s) <= now {
-                s.inspect_sent = Some(now);
-                self.out.push(Action::Inspect { server, asked: now });
-            }
-            let mut due = s.link.ping_due(period).min(inspect_due(s));
-            if !keep {
-                due = due.min(s.link.stuck_at(timings.min_link_reconnect_period, m.settings.down_after));
-            }
-            wake(m, due);
+            self.probe_server(m, &address);
         }
+        let dues = m.servers.iter().map(|(address, s)| self.probes_due(m, address, s).first());
+        let next = dues.fold(Millis::NEVER, Millis::min);
+        wake(m, next);
+    }
+
+    fn probe_server(&mut self, m: &mut Master, address: &Address) {
+        let (now, server) = (self.now, m.server_ref(address));
+        let Some(due) = m.servers.get(address).map(|s| self.probes_due(m, address, s)) else { return };
+        let Some(s) = m.servers.get_mut(address) else { return };
+        if due.stuck <= now {
+            s.link.set_down(now, Cause::Unreachable);
+            return self.out.push(Action::Reconnect(target(&server)));
+        }
+        if due.ping <= now {
+            s.link.pinged(now);
+            self.out.push(Action::Ping(target(&server)));
+        }
+        if due.inspect <= now {
+            s.inspect_sent = Some(now);
+            self.out.push(Action::Inspect { server, asked: now });
+        }
+    }
+
+    fn probes_due(&self, m: &Master, address: &Address, s: &Server) -> Due {
+        let (timings, down_after) = (&self.globals.timings, m.settings.down_after);
+        let inspect = match s.inspect_sent {
+            _ if !s.link.up => Millis::NEVER,
+            None => Millis::default(),
+            Some(sent) => {
+                let period = self.inspect_period(m, address);
+                on_beat(sent.after(period), period)
+            }
+        };
+        // A demotion may be queued on the link to a master that is stopped: it is kept.
+        let keep = m.settings.fencing == super::config::Fencing::OnReturn;
+        let stuck = if keep { Millis::NEVER } else { s.link.stuck_at(timings.min_link_reconnect_period, down_after) };
+        Due { ping: s.link.ping_due(down_after.min(timings.ping_period)), inspect, stuck }
     }
 
     /// How often a server is asked for its report: seldom, oftener when something is wrong, and fast while a leader waits
@@ -227,19 +264,27 @@ impl Sentinel {
         };
         let name = m.name.clone();
         let mut next = Millis::NEVER;
+        // Redis-sentinels listen at the servers.
+        let news_after = if super::vote::all_ours(self, m) { now } else { m.news_after };
         let servers = m.servers.iter_mut().filter(|(_, s)| s.link.up && !s.foreign).map(|(address, s)| {
             let server = super::ids::ServerRef { master: name.clone(), address: address.clone() };
-            (Target::Server(server), &mut s.hello_sent)
+            (Target::Server(server), news_after, &mut s.hello_sent)
         });
         let up = |id: &RunId| self.peers.get(id).is_some_and(|p| p.link.up);
-        let peers = m.peers.iter_mut().filter(|(id, _)| up(id)).map(|(id, w)| (Target::Peer(*id), &mut w.hello_sent));
-        for (to, sent) in servers.chain(peers) {
-            if sent.is_none_or(|sent| sent.after(period) <= now) {
+        let peers = m.peers.iter_mut().filter(|(id, _)| up(id)).map(|(id, w)| {
+            let after = if self.hears_at_once(id) { now } else { news_after };
+            (Target::Peer(*id), after, &mut w.hello_sent)
+        });
+        let mut hellos = Vec::new();
+        for (to, after, sent) in servers.chain(peers) {
+            let due = |sent: Millis| on_beat(sent.after(period), period);
+            if after <= now && sent.is_none_or(|sent| due(sent) <= now) {
                 *sent = Some(now);
-                self.out.push(Action::PublishHello(to, body.clone()));
+                hellos.push(Action::PublishHello(to, body.clone()));
             }
-            next = next.min(sent.map_or(now, |sent| sent.after(period)));
+            next = next.min(sent.map_or(after.max(now), |sent| due(sent).max(after)));
         }
+        self.out.extend(hellos);
         wake(m, next);
     }
 

@@ -69,6 +69,8 @@ pub struct Master {
     pub(super) barrier: Barrier,
     /// The server was announced that an observer would have promoted, in this outage.
     pub(super) observed: bool,
+    /// When redis-sentinels may hear of the present master.
+    pub(super) news_after: Millis,
     /// When something is due next.
     pub(super) wake: Millis,
 }
@@ -287,6 +289,7 @@ impl Master {
             paused: false,
             barrier: Barrier::default(),
             observed: false,
+            news_after: now,
             wake: now,
         }
     }

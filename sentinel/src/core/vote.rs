@@ -33,6 +33,7 @@ impl Sentinel {
             let down = s.tilt.is_none() && m.down().is_some();
             let answer = Answer { down, leader: m.vote.candidate, leader_epoch: m.vote.epoch };
             s.put(Action::Answer(reply_to, answer));
+            s.ask_back(m);
         });
     }
 

@@ -59,7 +59,7 @@ const REQUESTS: usize = 1_024;
 /// What a subscriber may be behind before it misses something.
 const SUBSCRIBERS: usize = 4_096;
 /// How old the picture may get for what no notice tells of, in milliseconds.
-const PICTURE_AGE: u64 = 500;
+const PICTURE_AGE: u64 = 1_000;
 /// The most events that share one write to the disk.
 const BATCH: usize = 256;
 

@@ -30,6 +30,9 @@ const HANDSHAKE: Duration = Duration::from_secs(2);
 /// The longest wait for a reply of the login, and for a single command.
 pub(super) const REPLY: Duration = Duration::from_secs(2);
 
+/// Room for what is read at once: a hello is some hundred bytes, INFO some thousand.
+const READ: usize = 4 * 1024;
+
 /// Commands that have another name at a server: upper case name to the name there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Names(BTreeMap<String, String>);
@@ -134,6 +137,8 @@ impl Dialled {
             if let Some(value) = decoded.map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))? {
                 return Ok(value);
             }
+            // Without room for a whole message each would be read in pieces of 64 bytes.
+            self.buffer.reserve(READ);
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
