@@ -37,6 +37,8 @@ pub struct View {
     pub scripts: Vec<ScriptView>,
     /// What `SENTINEL SIMULATE-FAILURE` asked for.
     pub simulated: SimulatedFailures,
+    /// Why the disk refused the last state; nothing is promised until it takes one.
+    pub unsaved: Option<Arc<str>>,
     /// The monitored masters.
     pub masters: BTreeMap<MasterName, Arc<MasterView>>,
 }
@@ -52,6 +54,7 @@ impl View {
             tuning: Tuning::default(),
             scripts: Vec::new(),
             simulated: SimulatedFailures::default(),
+            unsaved: None,
             masters: BTreeMap::new(),
         }
     }

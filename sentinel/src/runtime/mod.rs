@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `setup` | what it begins with, what others need of it, how it ends |
 //! | `clock` | the monotonic clock, in the core's milliseconds |
+//! | `saving` | the state on its way to the disk |
 //! | `links` | the links to servers and peers, and what is sent on them |
 //! | `picture` | the core's state as the port shows it; pure |
 //! | `log` | a notice as a line of the log |
@@ -21,6 +22,7 @@ mod links;
 mod log;
 mod picture;
 mod queue;
+mod saving;
 mod scripts;
 mod setup;
 
@@ -29,7 +31,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot};
-use tokio::time::Instant;
 
 pub use clock::Clock;
 pub use conf_file::rewrite;
@@ -37,7 +38,6 @@ pub use setup::{End, Handles, Setup};
 
 use crate::backend::Told;
 use crate::core::action::{Action, Refusal, Script, Task};
-use crate::core::durable::Durable;
 use crate::core::event::{self, Answer, Event, Failure};
 use crate::core::ids::{Millis, ReplyTo, Target, Ticket};
 use crate::core::notice::{Notice, What};
@@ -176,6 +176,10 @@ impl Runtime {
             self.feed(Event::Timer).await;
         }
         if now.since(self.shown) >= PICTURE_AGE {
+            if self.view.unsaved.is_some() {
+                // There may be room by now, and nobody may have asked for a promise since.
+                self.persist(self.core.durable()).await;
+            }
             self.show();
         }
     }
@@ -289,28 +293,6 @@ impl Runtime {
             let told = self.inbox.try_recv().ok()?;
             if let Some(event) = self.note(told) {
                 return Some(event);
-            }
-        }
-    }
-
-    /// Waits for the disk; whether it took the state.
-    async fn persist(&mut self, durable: Durable) -> bool {
-        let (store, durable) = (self.store.clone(), Arc::new(durable));
-        let (saved, began) = (durable.clone(), Instant::now());
-        let result = tokio::task::spawn_blocking(move || store.save(&saved)).await;
-        self.meters.saves.add(began.elapsed());
-        match result {
-            Ok(Ok(())) => {
-                self.conf.changed(durable);
-                true
-            }
-            Ok(Err(e)) => {
-                tracing::error!(error = %e, "the state is not saved");
-                false
-            }
-            Err(e) => {
-                tracing::error!(error = %e, "saving the state broke off");
-                false
             }
         }
     }

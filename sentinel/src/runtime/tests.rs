@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::saving::{SAVED, UNSAVED};
 use super::*;
 use crate::core::config::Settings;
+use crate::core::durable::Durable;
 use crate::core::event::Question;
 use crate::core::ids::{Address, Epoch, MasterName, RunId};
 use crate::view::Tuning;
@@ -58,9 +60,15 @@ async fn an_operator_is_answered_when_it_shows_and_is_on_disk() {
 #[tokio::test]
 async fn a_disk_that_refuses_is_an_answer() {
     let (dir, handles, _running) = start();
+    let mut notices = handles.published.subscribe();
     std::fs::remove_dir_all(&dir.0).unwrap();
     assert_eq!(operate(&handles, monitor()).await, Err(Refusal::NotSaved));
+    let told = notices.recv().await.unwrap();
+    assert_eq!((told.channel, handles.views.load().unsaved.as_deref()), (UNSAVED, Some(&*told.payload)));
     std::fs::create_dir_all(&dir.0).unwrap();
+    // By itself: nobody asks for anything.
+    while notices.recv().await.unwrap().channel != SAVED {}
+    assert_eq!(handles.views.load().unsaved, None);
     assert_eq!(operate(&handles, event::Request::Flush).await, Ok(()));
 }
 

@@ -22,8 +22,14 @@ pub(super) struct Source<'a> {
 
 type Section = fn(&Source<'_>, &mut String);
 
-const SECTIONS: [(&str, Section); 5] =
-    [("Server", server), ("Clients", clients), ("Stats", stats), ("CPU", cpu), ("Sentinel", sentinel)];
+const SECTIONS: [(&str, Section); 6] = [
+    ("Server", server),
+    ("Clients", clients),
+    ("Stats", stats),
+    ("CPU", cpu),
+    ("State", state),
+    ("Sentinel", sentinel),
+];
 
 /// The sections asked for, in their own order; all of them if none is named.
 pub(super) fn text(wanted: &[String], source: &Source<'_>) -> String {
@@ -92,6 +98,13 @@ fn cpu(_: &Source<'_>, out: &mut String) {
     }
 }
 
+/// Whether what a restart must find is on the disk.
+fn state(source: &Source<'_>, out: &mut String) {
+    let unsaved = source.view.unsaved.as_deref();
+    field(out, "state_save_status", if unsaved.is_some() { "err" } else { "ok" });
+    field(out, "state_save_error", unsaved.unwrap_or_default());
+}
+
 fn sentinel(source: &Source<'_>, out: &mut String) {
     let view = source.view;
     let since = view.tilt_since.map_or_else(|| "-1".to_owned(), |at| (source.now.since(at) / 1000).to_string());
@@ -156,12 +169,21 @@ mod tests {
     }
 
     #[test]
+    fn a_disk_that_refuses_shows() {
+        let mut view = testing::view();
+        assert_eq!(info(&view, &["state"]), "# State\r\nstate_save_status:ok\r\nstate_save_error:\r\n");
+        view.unsaved = Some("writing /s/state: the disk is full".into());
+        let expected = "# State\r\nstate_save_status:err\r\nstate_save_error:writing /s/state: the disk is full\r\n";
+        assert_eq!(info(&view, &["state"]), expected);
+    }
+
+    #[test]
     fn sections_by_name() {
         let view = testing::view();
         assert_eq!(info(&view, &["nosuch"]), "");
         let all = info(&view, &[]);
         let heads: Vec<&str> = all.lines().filter(|line| line.starts_with('#')).collect();
-        assert_eq!(heads, ["# Server", "# Clients", "# Stats", "# CPU", "# Sentinel"]);
+        assert_eq!(heads, ["# Server", "# Clients", "# Stats", "# CPU", "# State", "# Sentinel"]);
         assert_eq!(info(&view, &["everything"]).lines().count(), all.lines().count());
         assert!(all.contains("redis_mode:sentinel\r\n") && all.contains("uptime_in_seconds:100\r\n"));
     }
