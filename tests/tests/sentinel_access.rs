@@ -75,3 +75,25 @@ fn a_wrong_password_is_a_server_that_is_down() {
     assert_eq!(set("hunter2"), "OK");
     eventually(SOON, "the master to be well", || flags() == "master");
 }
+
+#[test]
+fn a_name_that_does_not_resolve_is_a_server_that_is_down() {
+    let master = Server::start("redis-0", &[]);
+    // Reserved: no resolver knows it (RFC 6761).
+    let lines = format!(
+        "sentinel resolve-hostnames yes\nsentinel announce-hostnames yes\n\
+         sentinel monitor lost nowhere.invalid 6379 1\nsentinel down-after-milliseconds lost 300\n\
+         sentinel monitor {NAME} localhost {} 1",
+        master.port()
+    );
+    let sentinel = Sentinel::start("sentinel-0", &tree::built("mainstay-sentinel"), &lines);
+    let flags = |name| sentinel.field(name, "flags").unwrap_or_default();
+    eventually(SOON, "the lost one to be held for down", || flags("lost").contains("s_down"));
+    eventually(SOON, "the other to be well", || flags(NAME) == "master");
+    let address = |name: &str| {
+        let reply = sentinel.client().call(&["SENTINEL", "get-master-addr-by-name", name]).unwrap();
+        reply.items().iter().map(testbed::redis::Reply::text).collect::<Vec<_>>()
+    };
+    assert_eq!(address("lost"), ["nowhere.invalid", "6379"]);
+    assert_eq!(address(NAME), ["localhost".to_owned(), master.port().to_string()]);
+}
