@@ -3,11 +3,12 @@
 use crate::groups::{Group, When};
 
 pub(crate) const USAGE: &str = "\
-cargo suite [--quick | --long] [--yes] [NAME…]
+cargo suite [--quick | --long] [--seeds N] [--yes] [NAME…]
 
   NAME…    only these groups (`--list` names them)
   --quick  only what needs no real server or foreign peer
   --long   more seeds, longer runs, the benchmark too
+  --seeds  run simulations with so many seeds a scenario, instead of 10000
   --yes    install missing Debian packages without asking
   --list   the groups and what they need, nothing run";
 
@@ -18,17 +19,23 @@ pub(crate) struct Args {
     pub(crate) yes: bool,
     pub(crate) list: bool,
     pub(crate) help: bool,
+    pub(crate) seeds: Option<u64>,
     names: Vec<String>,
 }
 
 pub(crate) fn parse(args: impl Iterator<Item = String>, groups: &[Group]) -> Result<Args, String> {
     let mut parsed = Args::default();
-    for (i, arg) in args.enumerate() {
+    let mut args = args.enumerate();
+    while let Some((i, arg)) = args.next() {
         match arg.as_str() {
             // The alias ends in `--`; whoever writes one more means the same.
             "--" if i == 0 => {}
             "--quick" => parsed.quick = true,
             "--long" => parsed.long = true,
+            "--seeds" => {
+                let number = args.next().and_then(|(_, text)| text.replace('_', "").parse().ok()).filter(|n| *n > 0);
+                parsed.seeds = Some(number.ok_or_else(|| format!("--seeds wants a number above 0\n\n{USAGE}"))?);
+            }
             "--yes" | "-y" => parsed.yes = true,
             "--list" => parsed.list = true,
             "--help" | "-h" => parsed.help = true,
@@ -84,6 +91,15 @@ mod tests {
         assert_eq!(two.chosen(GROUPS).iter().map(|g| g.name).collect::<Vec<_>>(), ["house", "registry"]);
         let error = parsed("regstry").unwrap_err();
         assert!(error.contains("`regstry`") && error.contains("registry, "), "{error}");
+    }
+
+    #[test]
+    fn a_number_of_seeds() {
+        assert_eq!(parsed("--seeds 20_000 sentinel").unwrap().seeds, Some(20_000));
+        assert_eq!(parsed("").unwrap().seeds, None);
+        for wrong in ["--seeds", "--seeds many", "--seeds 0"] {
+            assert!(parsed(wrong).unwrap_err().contains("--seeds wants"), "{wrong}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub(crate) struct Group {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
     Always,
-    /// Needs a real server, a foreign peer or the machine's network: not with `--quick`.
+    /// Needs a real server, a foreign peer, the machine's network, or minutes: not with `--quick`.
     Real,
     /// With `--long` only.
     Long,
@@ -136,6 +136,11 @@ pub(crate) const GROUPS: &[Group] = &[
         ],
         steps: &[
             step(Always, "sentinel", Package("mainstay-sentinel")),
+            step(
+                Real,
+                "the decisions simulated, 10 000 seeds a scenario",
+                Cargo(&SIMULATION, &[("MAINSTAY_SEEDS", "10000")]),
+            ),
             step(Always, "the program as a process", Target(TESTS, "sentinel_program")),
             step(Real, "failovers, also in one quorum with redis-sentinel", Target(TESTS, "sentinel_failover")),
             step(Real, "passwords and renamed commands", Target(TESTS, "sentinel_access")),
@@ -165,4 +170,5 @@ pub(crate) const GROUPS: &[Group] = &[
     },
 ];
 
+const SIMULATION: [&str; 7] = ["test", "--profile", "sim", "-p", "mainstay-sentinel", "--test", "simulation"];
 const PEERS: [&str; 2] = ["--manifest-path", "tests/benches/peers/Cargo.toml"];

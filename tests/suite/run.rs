@@ -84,6 +84,9 @@ fn execute(group: &Group, what: &str, mut command: Command, args: &Args) -> Ende
     if args.long {
         command.env(testbed::seed::LONG, "1");
     }
+    if let Some(seeds) = args.seeds {
+        command.env(testbed::seed::SEEDS, seeds.to_string());
+    }
     let log = log(group, what);
     let status = started(&mut command, &log).and_then(|mut child| {
         let ended = poll(PATIENCE, || child.try_wait().transpose());

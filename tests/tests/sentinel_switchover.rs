@@ -34,6 +34,7 @@ fn a_switchover_loses_nothing() {
     for run in 0..runs {
         let writer = Writer::start(&Place::Here, &addresses, how.clone());
         writer.wrote(200);
+        // Asked of another one each time, at once: it may not have heard that the last one is over.
         let asked = &sentinels[run % 3];
         eventually(SOON, "a switchover to be taken on", || {
             asked.client().call(&["SENTINEL", "FAILOVER", NAME]).unwrap().text() == "OK"
@@ -53,12 +54,6 @@ fn a_switchover_loses_nothing() {
         let lost = keys.iter().filter(|k| client.call(&["EXISTS", k]).unwrap() != Reply::Int(1)).count();
         assert_eq!(lost, 0, "run {run}: {lost} of {} acknowledged writes lost", keys.len());
         client.call(&["FLUSHALL"]).unwrap();
-        // The next is asked of another sentinel, which must have heard of the end of this one.
-        eventually(SOON, "the sentinels to be at rest with one epoch", || {
-            let seen: Vec<_> =
-                sentinels.iter().map(|s| (s.field(NAME, "flags"), s.field(NAME, "config-epoch"))).collect();
-            seen.iter().all(|one| *one == seen[0] && one.0.as_deref() == Some("master"))
-        });
         gaps.push(gap.as_millis());
     }
     gaps.sort_unstable();

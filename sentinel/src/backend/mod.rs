@@ -67,6 +67,10 @@ pub trait Backend: fmt::Debug + Send {
     /// Makes it a replica of `master`; told as [`Event::Done`] once it was seen to follow.
     fn follow(&self, ticket: Ticket, master: &Address);
 
+    /// Makes a master a replica of `master`; told as [`Event::Done`] once it was seen to follow, with the offset at which
+    /// its writes ended, or that it was no master.
+    fn step_down(&self, ticket: Ticket, master: &Address);
+
     /// Keeps it from acknowledging writes that would be lost; told as [`Event::Done`].
     fn fence(&self, ticket: Ticket, fence: &Fence);
 

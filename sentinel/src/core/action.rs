@@ -39,6 +39,8 @@ pub enum Action {
         peer: RunId,
         /// About which master; comes back in the answer.
         master: MasterName,
+        /// Comes back in the answer too.
+        asked: Millis,
         /// The question. `planned` is sent to peers of our own kind in our own form, to others in Redis' form.
         question: Question,
     },
@@ -59,6 +61,14 @@ pub enum Action {
     /// Wake at this time with [`Event::Timer`](super::event::Event::Timer); replaces any earlier wish. Always the last
     /// action of a list.
     WakeAt(Millis),
+}
+
+impl Action {
+    /// It promises nothing to anybody, so it need not wait for the disk, and a disk that fails does not stop it.
+    pub(crate) fn is_free(&self) -> bool {
+        use Action::{Connect, Disconnect, Inspect, KillScript, Ping, Reconnect};
+        matches!(self, Connect(..) | Disconnect(..) | Reconnect(..) | Ping(..) | Inspect { .. } | KillScript(..))
+    }
 }
 
 /// The five fields of a hello that are the same on every link, besides this sentinel's id.
@@ -88,6 +98,14 @@ pub enum Task {
         /// The server to follow.
         master: Address,
     },
+    /// Make the master follow `master`, in the same kind of transaction, which also tells what it was until then. Done with
+    /// the offset at which its writes ended; `NotMaster` if it was none, so of several leaders one alone has done this.
+    StepDown {
+        /// Whom.
+        server: ServerRef,
+        /// The server to follow.
+        master: Address,
+    },
     /// Make a replica stop receiving from its master without becoming writable. Done when it was seen so.
     Detach(ServerRef),
     /// Queue, on the connection that stands, the demotion of a server that does not answer now: it takes effect when the
@@ -98,7 +116,8 @@ pub enum Task {
         /// The server to follow.
         master: Address,
     },
-    /// Hold back writes for at most this long. Done with the offset at which writes rest.
+    /// Hold back a master's writes for at most this long. Done with the offset at which writes rest; `NotMaster`, and
+    /// nothing held back, if it is none.
     PauseWrites {
         /// Whom.
         server: ServerRef,

@@ -44,7 +44,8 @@ impl Sentinel {
             }
             (Some(_), None) => {
                 server.script_killed = false;
-                server.up_since = now;
+                // What it reported before may be true no more.
+                (server.up_since, server.inspect_sent) = (now, None);
                 self.tell_server(m, address, What::SubjectivelyUp);
                 if *address == m.address {
                     m.observed = false;

@@ -12,7 +12,7 @@ use super::failover::{Failover, Flow, Reason, Stage};
 use super::ids::{Epoch, Millis, RunId};
 use super::notice::{Grounds, What};
 use super::rng::mix;
-use super::state::{Master, Sentinel};
+use super::state::{Master, Sentinel, Watcher};
 use super::vote::{HOLD, all_ours};
 use super::wake;
 use super::why::Unmet;
@@ -23,8 +23,10 @@ const RANK_STEP: u64 = 25;
 const ATTEMPT: u64 = 500;
 /// How often an attempt's times are doubled at most.
 const DOUBLINGS: u32 = 4;
-/// How long a switchover waits for a majority that may not be there.
+/// How long a switchover waits for a majority that cannot be reached.
 const PLANNED_PATIENCE: u64 = 500;
+/// How much earlier than its voters' hold a leader's own reckoning of it ends, in milliseconds: clocks drift.
+const MARGIN: u64 = 10;
 
 /// What keeps a sentinel from being a candidate.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -42,6 +44,16 @@ pub(super) struct Barrier {
 }
 
 impl Barrier {
+    /// Nothing but the vote's hold, which was asked for then.
+    pub(super) fn holding(asked_at: Option<Millis>) -> Self {
+        Self { asked_at, ..Self::default() }
+    }
+
+    /// All but the hold ends.
+    pub(super) fn lift(&mut self) {
+        *self = Self::holding(self.asked_at);
+    }
+
     /// The one who has the vote asked again.
     pub(super) fn hold_renewed(&mut self, now: Millis) {
         self.asked_at = Some(now);
@@ -131,7 +143,9 @@ impl Sentinel {
         if barrier.no_replica && self.choose(m, Millis::default()).is_ok() {
             return Millis::default();
         }
-        let Some(leader) = barrier.leader else { return barrier.until };
+        let Some(leader) = barrier.leader else {
+            return barrier.until.max(barrier.asked_at.map_or(Millis::default(), |at| at.after(HOLD)));
+        };
         let silent = barrier.asked_at.unwrap_or_default().after(2 * HOLD);
         let gone = m.peers.get(&leader).is_none_or(|w| w.down.is_some());
         if gone || all_ours(self, m) { silent.min(barrier.until) } else { barrier.until }
@@ -227,7 +241,8 @@ impl Sentinel {
         if votes(m, self.me, f.epoch) >= m.votes_needed() {
             return self.elected(m, f);
         }
-        if f.planned() && self.nobody_answers(m, &attempt) {
+        if f.planned() && self.no_majority(m, f, limit) {
+            f.without_votes = true;
             self.tell_master(m, What::WithoutVotes);
             return self.elected(m, f);
         }
@@ -277,15 +292,30 @@ impl Sentinel {
         votes(m, self.me, epoch) + open >= m.votes_needed()
     }
 
-    /// Too few peers for a majority have answered since the attempt began, and it has waited for them.
-    fn nobody_answers(&self, m: &mut Master, attempt: &Attempt) -> bool {
-        let patience = attempt.started.after(PLANNED_PATIENCE);
-        let answered = m.peers.values().filter(|w| w.answered.is_some_and(|at| at >= attempt.started)).count();
-        let reach = |id: &RunId| self.peers.get(id).is_some_and(|p| p.link.up);
-        let reachable = m.peers.keys().filter(|id| reach(id)).count();
-        wake(m, if patience > self.now { patience } else { Millis::NEVER });
-        let waited = patience <= self.now || reachable + 1 < m.votes_needed();
-        waited && answered + 1 < m.votes_needed()
+    /// There is no majority to ask: after a moment where too few peers can be reached, and at the election's end where too
+    /// few have answered at all. One that is merely slow is waited for, since others may be at work with its vote.
+    fn no_majority(&self, m: &mut Master, f: &Failover, limit: Millis) -> bool {
+        let patience = f.started.after(PLANNED_PATIENCE);
+        let too_few = |peers: usize| peers + 1 < m.votes_needed();
+        let reach = |id: &RunId, w: &Watcher| w.down.is_none() && self.peers.get(id).is_some_and(|p| p.link.up);
+        let reachable = m.peers.iter().filter(|(id, w)| reach(id, w)).count();
+        let answered = m.peers.values().filter(|w| w.answered.is_some_and(|at| at >= f.started)).count();
+        let end = if too_few(reachable) { patience } else { limit };
+        let without = too_few(answered) && end <= self.now;
+        wake(m, if end > self.now { end } else { Millis::NEVER });
+        without
+    }
+
+    /// Whether this leader may act: a majority holds its votes for it, reckoned from when they were asked, so nobody else
+    /// can be elected now. By Redis' rules votes are not held, and a leader may act as long as its failover lasts.
+    pub(super) fn still_leads(&self, m: &Master, f: &Failover) -> bool {
+        if f.without_votes || !all_ours(self, m) {
+            return true;
+        }
+        let fresh = |w: &Watcher| w.voted_for_me.is_some_and(|at| self.now.since(at) + MARGIN < HOLD);
+        let mine = |vote: &super::durable::Vote| vote.epoch == f.epoch && vote.candidate == Some(self.me);
+        let held = m.peers.values().filter(|w| mine(&w.vote) && fresh(w)).count();
+        usize::from(mine(&m.vote)) + held > m.voters() / 2
     }
 
     fn elected(&mut self, m: &mut Master, f: &mut Failover) -> Flow {

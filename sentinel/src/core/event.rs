@@ -36,6 +36,8 @@ pub enum Event {
         peer: RunId,
         /// About which master.
         master: MasterName,
+        /// When it was asked, by the core's own clock: a vote is held from then on at least.
+        asked: Millis,
         /// What it says.
         answer: Answer,
     },
@@ -180,9 +182,9 @@ pub struct Question {
 pub enum Done {
     /// It is done, and where the task says so it was seen with the server's eyes.
     Ok,
-    /// Writes are paused at this offset.
-    Paused {
-        /// The master's offset, read after the pause began.
+    /// Writes rest at this offset: a master was paused, or has stepped down.
+    Rested {
+        /// The master's offset: read after the pause began, or in the transaction that ended its part.
         offset: u64,
     },
 }
@@ -196,6 +198,8 @@ pub enum Failure {
     Unknown,
     /// The server or script said no.
     Refused,
+    /// The server was no master when this reached it: somebody else was there first.
+    NotMaster,
 }
 
 /// What an operator asks for. `Reply` carries the answer.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::action::{Script, Task};
+use super::action::Task;
 use super::config::Fencing;
 use super::election::Attempt;
 use super::event::{Done, Failure};
@@ -38,6 +38,8 @@ pub struct Failover {
     pub(super) detached: BTreeMap<Address, Option<Millis>>,
     /// Something failed and is tried again then.
     pub(super) again: Millis,
+    /// An operator's, for which nobody could be asked.
+    pub(super) without_votes: bool,
 }
 
 /// Why a failover was begun.
@@ -98,7 +100,7 @@ pub(super) enum Flow {
 impl Failover {
     pub(super) fn new(epoch: Epoch, reason: Reason, stage: Stage, now: Millis) -> Self {
         let (detached, again) = (BTreeMap::new(), now);
-        Self { epoch, reason, started: now, stage, since: now, detached, again }
+        Self { epoch, reason, started: now, stage, since: now, detached, again, without_votes: false }
     }
 
     pub(super) fn enter(&mut self, stage: Stage, now: Millis) {
@@ -120,8 +122,8 @@ impl Failover {
         match &self.stage {
             Stage::WaitStart(_) => "wait_start",
             Stage::Select | Stage::Fence { .. } => "select_slave",
-            Stage::Switch { phase: Phase::Pause(_) | Phase::CatchUp(_), .. } => "select_slave",
-            Stage::Switch { phase: Phase::Demote(_), .. } => "send_slaveof_noone",
+            Stage::Switch { phase: Phase::Pause | Phase::CatchUp(_), .. } => "select_slave",
+            Stage::Switch { phase: Phase::StepDown(_) | Phase::Drain(_), .. } => "send_slaveof_noone",
             Stage::Promote { .. } | Stage::Switch { .. } => "wait_promotion",
             Stage::Reconfigure { .. } => "reconf_slaves",
         }
@@ -169,16 +171,24 @@ impl Sentinel {
             Reason::Planned(to) => to.clone(),
             Reason::Down | Reason::Forced => None,
         };
-        let waits = self.reports_missing(m, fresh_since) && self.now.since(fresh_since.max(f.since)) < PATIENCE / 2;
+        let master = m.server().filter(|s| f.planned() && s.visible());
+        if master.is_some_and(|s| s.asked_at >= f.since && !s.says_master()) {
+            return self.not_master(m);
+        }
+        let missing = wanted.is_none() && self.reports_missing(m, fresh_since);
+        let missing = missing || master.is_some_and(|s| s.asked_at < f.since);
+        if missing && self.now.since(fresh_since.max(f.since)) < PATIENCE / 2 {
+            wake(m, fresh_since.max(f.since).after(PATIENCE / 2));
+            return Flow::Stay;
+        }
         let choice = match wanted {
             Some(to) => self.may_promote(m, &to, fresh_since).map(|()| to),
-            None if waits => {
-                wake(m, fresh_since.max(f.since).after(PATIENCE / 2));
-                return Flow::Stay;
-            }
             None => self.choose_detached(m, f, fresh_since),
         };
         match choice {
+            Ok(_) if !self.still_leads(m, f) => {
+                self.wait_or_give_up(m, f, m.settings.failover_timeout, What::AbortNotElected)
+            }
             Ok(to) => {
                 self.tell_server(m, &to, What::SelectedReplica);
                 self.leave_select(m, f, to)
@@ -193,7 +203,7 @@ impl Sentinel {
 
     fn leave_select(&mut self, m: &Master, f: &mut Failover, to: Address) -> Flow {
         let stage = match (&f.reason, &m.settings.fencing) {
-            (Reason::Planned(_), _) => Stage::Switch { to, phase: self.pause_writes(m, f.epoch) },
+            (Reason::Planned(_), _) => self.pause_writes(m, f.epoch, to),
             (_, Fencing::Command { script }) => {
                 self.run_fence(m, f.epoch, script, &to);
                 Stage::Fence { to }
@@ -205,7 +215,7 @@ impl Sentinel {
     }
 
     fn advance_fence(&mut self, m: &mut Master, f: &mut Failover, to: Address) -> Flow {
-        if f.again == Millis::NEVER {
+        if f.again == Millis::NEVER && self.still_leads(m, f) {
             // The script succeeded.
             let stage = self.promote(m, f.epoch, to);
             f.enter(stage, self.now);
@@ -217,8 +227,10 @@ impl Sentinel {
             }
             f.again = f.since;
         }
+        let fenced = f.again == Millis::NEVER;
         wake(m, if f.again > self.now { f.again } else { Millis::NEVER });
-        self.wait_or_give_up(m, f, m.settings.failover_timeout, What::AbortNotFenced)
+        let what = if fenced { What::AbortNotElected } else { What::AbortNotFenced };
+        self.wait_or_give_up(m, f, m.settings.failover_timeout, what)
     }
 
     /// Sends the promotion.
@@ -268,15 +280,6 @@ impl Sentinel {
         Flow::Go
     }
 
-    /// Runs the operator's script for a changed address.
-    pub(super) fn run_reconfig_script(&mut self, m: &Master, role: &str, from: &Address, to: &Address) {
-        let Some(path) = m.settings.client_reconfig_script.clone() else { return };
-        let port = |a: &Address| a.port.to_string();
-        let words = [m.name.as_str(), role, "start", &from.host, &port(from), &to.host, &port(to)];
-        let script = Script { path, args: words.iter().map(|w| (*w).to_owned()).collect() };
-        self.put(super::action::Action::RunScript(script));
-    }
-
     /// Stays until the stage has lasted `patience`, then gives up.
     pub(super) fn wait_or_give_up(&mut self, m: &mut Master, f: &mut Failover, patience: u64, what: What) -> Flow {
         let end = f.since.after(patience);
@@ -313,7 +316,7 @@ impl Sentinel {
             | Errand::Fence(epoch)
             | Errand::Promote(epoch)
             | Errand::Pause(epoch)
-            | Errand::Demote(epoch)
+            | Errand::StepDown(epoch)
             | Errand::TurnBack(epoch)
             | Errand::Reconf(epoch, _) => {
                 let Some(mut f) = m.failover.take() else { return };

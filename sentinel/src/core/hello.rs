@@ -129,9 +129,12 @@ impl Sentinel {
         m.config_epoch = hello.config_epoch;
         self.dirty = true;
         let old = m.current_address().clone();
-        let interrupted = m.failover.take();
-        if interrupted.is_some_and(|f| matches!(f.stage, super::failover::Stage::Switch { .. })) {
-            self.resume_writes(m);
+        let interrupted = m.failover.take().filter(super::failover::Failover::planned);
+        if let Some(f) = interrupted.filter(|f| !matches!(f.stage, super::failover::Stage::Reconfigure { .. })) {
+            if matches!(f.stage, super::failover::Stage::Switch { .. }) {
+                self.resume_writes(m);
+            }
+            self.tell_master(m, What::SwitchoverUndone("there is a newer configuration"));
         }
         let to: Address = hello.master_address.clone();
         if self.same(&m.address, &to) {

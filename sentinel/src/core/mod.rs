@@ -86,7 +86,9 @@ impl Sentinel {
             Event::Pong(target, reply) => self.pong(target, reply),
             Event::Report { from, asked, report } => self.with(&from.master, |s, m| s.report(m, &from, asked, report)),
             Event::Hello(hello) => self.hello(hello),
-            Event::Answer { peer, master, answer } => self.with(&master, |s, m| s.answer(m, peer, answer)),
+            Event::Answer { peer, master, asked, answer } => {
+                self.with(&master, |s, m| s.answer(m, peer, asked, answer));
+            }
             Event::PeerKind(id, kind) => self.peer_kind(id, kind),
             Event::Asked { reply_to, question } => self.asked(reply_to, question),
             Event::Done(ticket, result) => self.done(ticket, result),
@@ -129,7 +131,8 @@ impl Sentinel {
 
     /// Puts the list in order: what promises nothing, the durable state, what rests on it, the next wake.
     fn finish(&mut self) -> Vec<Action> {
-        let (mut list, promises): (Vec<_>, Vec<_>) = std::mem::take(&mut self.out).into_iter().partition(is_free);
+        let (mut list, promises): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.out).into_iter().partition(Action::is_free);
         let speaks = promises.iter().any(|action| !matches!(action, Action::Announce(_)));
         if self.dirty || (self.unsaved && speaks) {
             self.unsaved = false;
@@ -196,12 +199,6 @@ impl Sentinel {
             self.put(Action::Connect(target, address));
         }
     }
-}
-
-/// It promises nothing to anybody, so it need not wait for the disk, and a disk that fails does not stop it.
-fn is_free(action: &Action) -> bool {
-    use Action::{Connect, Disconnect, Inspect, KillScript, Ping, Reconnect};
-    matches!(action, Connect(..) | Disconnect(..) | Reconnect(..) | Ping(..) | Inspect { .. } | KillScript(..))
 }
 
 /// A wish to be woken for a master.

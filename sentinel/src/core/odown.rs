@@ -16,16 +16,27 @@ use super::wake;
 const FIRST_GAP: u64 = 5;
 /// The wait between a leader's questions: each renews the hold its voters keep for it.
 const LEADER_GAP: u64 = 80;
-/// After how many ask periods without an answer what a peer said is forgotten.
+/// After how many times the usual wait a question without an answer is repeated.
+const UNANSWERED: u64 = 8;
+/// The same for a leader, before whose voters' hold would end.
+const UNANSWERED_LEADER: u64 = 2;
+/// After how many ask periods what a peer was asked is forgotten.
 const FORGET_AFTER: u64 = 5;
 
 impl Sentinel {
     /// A peer answered.
-    pub(super) fn answer(&mut self, m: &mut Master, peer: RunId, answer: Answer) {
+    pub(super) fn answer(&mut self, m: &mut Master, peer: RunId, asked: Millis, answer: Answer) {
         let now = self.now;
+        // Who has promoted asks about the new master, which says nothing of the old one.
+        let about_new = m.current_address() != &m.address;
         let Some(w) = m.peers.get_mut(&peer) else { return };
         w.answered = Some(now);
-        w.says_down = answer.down;
+        if !about_new {
+            (w.says_down, w.said) = (answer.down, asked);
+        }
+        if answer.leader == Some(self.me) {
+            w.voted_for_me = w.voted_for_me.max(Some(asked));
+        }
         if answer.leader.is_some() && answer.leader_epoch >= w.vote.epoch {
             w.vote = super::durable::Vote { epoch: answer.leader_epoch, candidate: answer.leader };
         }
@@ -37,7 +48,7 @@ impl Sentinel {
         let (now, forget) = (self.now, FORGET_AFTER * self.globals.timings.ask_period);
         let mut next = Millis::NEVER;
         for w in m.peers.values_mut().filter(|w| w.says_down) {
-            let until = w.answered.unwrap_or_default().after(forget);
+            let until = w.said.after(forget);
             if until <= now {
                 w.says_down = false;
             } else {
@@ -64,18 +75,19 @@ impl Sentinel {
         let Some(question) = self.question(m) else { return };
         let leads = m.failover.as_ref().is_some_and(|f| !matches!(f.stage, Stage::WaitStart(_)));
         let (now, period) = (self.now, self.globals.timings.ask_period);
+        let unanswered = if leads { UNANSWERED_LEADER } else { UNANSWERED };
         let mut next = Millis::NEVER;
         for (id, w) in &mut m.peers {
             if !self.peers.get(id).is_some_and(|p| p.link.up) {
                 continue;
             }
-            if ask_due(w, period) <= now {
+            if ask_due(w, period, unanswered) <= now {
                 w.asked = Some(now);
                 w.ask_gap = if leads { LEADER_GAP } else { (w.ask_gap * 2).clamp(FIRST_GAP, period) };
                 let (peer, master, question) = (*id, m.name.clone(), question.clone());
-                self.out.push(Action::Ask { peer, master, question });
+                self.out.push(Action::Ask { peer, master, asked: now, question });
             }
-            next = next.min(ask_due(w, period));
+            next = next.min(ask_due(w, period, unanswered));
         }
         wake(m, next);
     }
@@ -90,10 +102,13 @@ impl Sentinel {
         m.peers.values_mut().filter(late).for_each(|w| (w.asked, w.ask_gap) = (None, 0));
     }
 
-    /// What there is to ask: nothing, an opinion, or a vote.
+    /// What there is to ask: nothing, an opinion, or a vote. A leader asks on for the vote it has, which is then held; what
+    /// it asks about once it has promoted is the new master.
     fn question(&self, m: &Master) -> Option<Question> {
-        let wanted = m.failover.as_ref().filter(|f| !matches!(f.stage, Stage::Reconfigure { .. }));
-        let (epoch, candidate, planned) = match wanted {
+        let holds = super::vote::all_ours(self, m);
+        let (epoch, candidate, planned) = match m.failover.as_ref() {
+            Some(Failover { stage: Stage::Reconfigure { .. }, epoch, .. }) if holds => (*epoch, Some(self.me), true),
+            Some(Failover { stage: Stage::Reconfigure { .. }, .. }) => return None,
             // Between two attempts nothing is asked for, so that the voters become free.
             Some(Failover { stage: Stage::WaitStart(attempt), epoch, .. }) if attempt.retry_at.is_some() => {
                 (*epoch, None, false)
@@ -102,17 +117,17 @@ impl Sentinel {
             None if m.down().is_some() => (self.current_epoch, None, false),
             None => return None,
         };
-        Some(Question { address: m.address.clone(), epoch, candidate, planned })
+        Some(Question { address: m.current_address().clone(), epoch, candidate, planned })
     }
 }
 
 /// When a peer is due to be asked: at once if nothing was asked, some time after its answer, or a period after a question
 /// without one.
-fn ask_due(w: &Watcher, period: u64) -> Millis {
+fn ask_due(w: &Watcher, period: u64, unanswered: u64) -> Millis {
     match (w.asked, w.answered) {
         (None, _) => Millis::default(),
         (Some(asked), Some(answered)) if answered >= asked => answered.after(w.ask_gap),
-        (Some(asked), _) => asked.after(period.min(w.ask_gap.saturating_mul(8))),
+        (Some(asked), _) => asked.after(period.min(w.ask_gap.saturating_mul(unanswered))),
     }
 }
 

@@ -3,11 +3,12 @@
 use super::action::{Action, Refusal};
 use super::config::{Change, Settings};
 use super::durable::DurableMaster;
-use super::event::{Request, Role};
+use super::event::Request;
 use super::failover::Reason;
 use super::ids::{Address, MasterName, Millis, ReplyTo, Target};
 use super::notice::What;
 use super::state::{Master, Sentinel};
+use super::vote::HOLD;
 
 impl Sentinel {
     /// Handles a request and answers it.
@@ -79,17 +80,17 @@ impl Sentinel {
         if m.settings.observe_only {
             return Err(Refusal::ObserveOnly(m.name.clone()));
         }
-        if m.failover.is_some() { Err(Refusal::InProgress) } else { Ok(()) }
+        // Whoever holds this sentinel's vote is at work, here or elsewhere.
+        let under_way = m.failover.is_some() || m.barrier.held(self.now, HOLD);
+        if under_way { Err(Refusal::InProgress) } else { Ok(()) }
     }
 
-    /// Whether the master can take part in a switchover.
+    /// Whether the master can take part in a switchover. What it reported may be old by now: that it is a master is seen
+    /// to when its writes are paused.
     fn lossless(&self, m: &Master) -> Result<(), &'static str> {
         let server = m.server().filter(|s| s.visible()).ok_or("the master is down or not connected")?;
-        let report = server.report.as_ref().ok_or("the master has not reported yet")?;
-        if report.role != Role::Master {
-            return Err("the server reports to be a replica");
-        }
-        if report.can_pause { Ok(()) } else { Err("the master cannot pause writes") }
+        let report = server.report.as_ref();
+        if report.is_none_or(|r| r.can_pause) { Ok(()) } else { Err("the master cannot pause writes") }
     }
 
     fn set_paused(&mut self, m: &mut Master, paused: bool) -> Result<(), Refusal> {
@@ -231,6 +232,19 @@ mod tests {
         t.peers_vote(true);
         let said = [t.request(Request::Failover(name)), t.run_for(3_000)].concat();
         assert!(channels(&said).contains(&"+switchover-paused"));
+    }
+
+    #[test]
+    fn a_failover_waits_for_the_one_that_has_the_vote() {
+        let mut t = Table::settled();
+        let (address, candidate) = (t.master().address.clone(), Some(crate::core::ids::RunId::from_number(2)));
+        let question =
+            crate::core::event::Question { address, epoch: crate::core::ids::Epoch(1), candidate, planned: true };
+        t.step(crate::core::event::Event::Asked { reply_to: ReplyTo(2), question });
+        let name = t.master().name.clone();
+        assert_eq!(answer(&t.request(Request::Failover(name.clone()))), Err(Refusal::InProgress));
+        t.run_for(HOLD);
+        assert_eq!(answer(&t.request(Request::Failover(name))), Ok(()));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! After the promotion: the other replicas are re-pointed, a few at a time, and the new master becomes the configured one.
 
-use super::action::Task;
+use super::action::{Action, Script, Task};
 use super::event::{Done, Failure, Role};
 use super::failover::{Failover, Flow};
 use super::ids::{Address, Millis};
@@ -23,8 +23,9 @@ impl Sentinel {
         }
         if late <= self.now {
             self.tell_master(m, What::FailoverEndForTimeout);
+            let leads = self.still_leads(m, f);
             for address in open {
-                if m.servers.get(&address).is_some_and(|s| s.link.up) {
+                if leads && m.servers.get(&address).is_some_and(|s| s.link.up) {
                     let task = Task::Follow { server: m.server_ref(&address), master: to.clone() };
                     self.run(m, Errand::Courtesy, task);
                     self.tell_server(m, &address, What::ReconfSentBestEffort);
@@ -33,7 +34,9 @@ impl Sentinel {
             return self.end(m, to);
         }
         wake(m, late);
-        self.send_next(m, f, to);
+        if self.still_leads(m, f) {
+            self.send_next(m, f, to);
+        }
         Flow::Stay
     }
 
@@ -125,6 +128,15 @@ impl Sentinel {
         }
     }
 
+    /// Runs the operator's script for a changed address.
+    pub(super) fn run_reconfig_script(&mut self, m: &Master, role: &str, from: &Address, to: &Address) {
+        let Some(path) = m.settings.client_reconfig_script.clone() else { return };
+        let port = |a: &Address| a.port.to_string();
+        let words = [m.name.as_str(), role, "start", &from.host, &port(from), &to.host, &port(to)];
+        let script = Script { path, args: words.iter().map(|w| (*w).to_owned()).collect() };
+        self.put(Action::RunScript(script));
+    }
+
     fn end(&mut self, m: &mut Master, to: &Address) -> Flow {
         self.tell_master(m, What::FailoverEnd);
         self.switch_to(m, to);
@@ -158,7 +170,8 @@ impl Sentinel {
         }
         m.objectively_down = None;
         m.observed = false;
-        m.barrier = super::election::Barrier::default();
+        // Who was voted for may not be through yet.
+        m.barrier.lift();
         Self::inspect_at_once(m);
         Self::greet_at_once(m);
     }

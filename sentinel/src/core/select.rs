@@ -4,8 +4,12 @@
 //! compared only within one history (replication id), from reports asked for after the leader was elected; a replica of
 //! a foreign history is not chosen while one of the master's own is there; and a replica that a leader before this one
 //! promoted already goes first, since it may have taken writes.
+//!
+//! Which history is the master's is known from its reports as a master, or else from the replicas' own: one that grew out
+//! of another is the later. Where neither tells, writes that were confirmed could be in either, so nobody is chosen.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use super::event::{Report, Role};
 use super::ids::{Address, Millis, ReplicationId, RunId};
@@ -39,8 +43,11 @@ impl Sentinel {
                 Err(unmet) => why = unmet,
             }
         }
-        let history = history(m, &fit);
         let by_offset = m.settings.confirmed_writes.is_some();
+        let history = match latest(m, &fit).as_slice() {
+            [_, _, ..] if by_offset => return Err(Unmet::Histories),
+            several => several.last().copied(),
+        };
         let best = fit.into_iter().min_by_key(|(address, server)| merit(m, address, server, history, by_offset));
         best.map(|(address, _)| address.clone()).ok_or(why)
     }
@@ -82,11 +89,26 @@ impl Sentinel {
     }
 }
 
-/// The history that offsets are compared in: the master's, or the one that most candidates share.
-fn history(m: &Master, fit: &[(&Address, &Server)]) -> Option<ReplicationId> {
-    let count = |id: ReplicationId| fit.iter().filter(|(_, s)| s.history() == Some(id)).count();
-    let masters = m.server().and_then(Server::history).filter(|id| count(*id) > 0);
-    masters.or_else(|| fit.iter().filter_map(|(_, s)| s.history()).max_by_key(|id| (count(*id), *id)))
+/// The histories that may be the latest, the one that most candidates share last: the master's if it is known and a
+/// candidate has it, else those that no other grew out of.
+fn latest(m: &Master, fit: &[(&Address, &Server)]) -> Vec<ReplicationId> {
+    let ids: BTreeSet<ReplicationId> = fit.iter().filter_map(|(_, s)| s.history()).collect();
+    if let Some(masters) = masters_history(m).filter(|id| ids.contains(id)) {
+        return vec![masters];
+    }
+    let count = |id: &ReplicationId| fit.iter().filter(|(_, s)| s.history() == Some(*id)).count();
+    let former = |id: &ReplicationId| {
+        let grew = |s: &Server| s.report.as_ref().is_some_and(|r| r.former_replication_id == Some(*id));
+        fit.iter().any(|(_, s)| s.history() != Some(*id) && grew(s))
+    };
+    let mut latest: Vec<ReplicationId> = ids.iter().copied().filter(|id| !former(id)).collect();
+    latest.sort_by_key(|id| (count(id), *id));
+    latest
+}
+
+/// The master's history, from a report as the master that it is.
+fn masters_history(m: &Master) -> Option<ReplicationId> {
+    m.server().filter(|s| s.says_master() && s.report_is_current()).and_then(Server::history)
 }
 
 /// It was promoted out of the master's present history, or the master follows it: by a leader that did not live to tell.
@@ -156,6 +178,16 @@ mod tests {
     fn confirmed_writes_put_the_offset_before_the_priority() {
         let mut t = table(&[(5, 10, 1, 0), (9, 100, 1, 0)]);
         t.edit_settings(|s| s.confirmed_writes = Some(1));
+        assert_eq!(chosen(&t), Some(replica_address(1)));
+    }
+
+    #[test]
+    fn of_two_histories_the_one_that_grew_out_of_the_other_is_the_later() {
+        let mut t = table(&[(9, 100, 5, 0), (7, 100, 6, 0)]);
+        t.edit_settings(|s| s.confirmed_writes = Some(1));
+        let unknown = t.sentinel.choose(t.master(), Millis::default());
+        assert_eq!(unknown, Err(Unmet::Histories), "writes of either may be confirmed");
+        t.edit_report(&replica_address(1), |r| r.former_replication_id = Some(history_id(5)));
         assert_eq!(chosen(&t), Some(replica_address(1)));
     }
 

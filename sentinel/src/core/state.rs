@@ -9,9 +9,9 @@ use super::action::{Action, Task};
 use super::config::{Globals, Settings};
 use super::durable::{Durable, DurableMaster, DurablePeer, PeerKind, Vote};
 use super::election::Barrier;
-use super::event::{Report, Role};
+use super::event::Report;
 use super::failover::{Failover, Stage};
-use super::ids::{Address, Epoch, MasterName, Millis, ReplicationId, RunId, ServerRef, Target, Ticket};
+use super::ids::{Address, Epoch, MasterName, Millis, RunId, ServerRef, Target, Ticket};
 use super::rng::Rng;
 
 /// A sentinel.
@@ -122,7 +122,7 @@ pub(super) enum Errand {
     Fence(Epoch),
     Promote(Epoch),
     Pause(Epoch),
-    Demote(Epoch),
+    StepDown(Epoch),
     TurnBack(Epoch),
     Reconf(Epoch, Address),
     Repair(Address),
@@ -184,8 +184,12 @@ pub struct Watcher {
     pub down: Option<Millis>,
     /// It says that the master is down.
     pub says_down: bool,
+    /// Since when at the latest that is so: a stall of this loop or a slow network makes no old opinion a new one.
+    pub(super) said: Millis,
     /// Its last vote, as it told.
     pub vote: Vote,
+    /// When it was asked last to which it answered with a vote for this sentinel.
+    pub(super) voted_for_me: Option<Millis>,
     /// The last question.
     pub asked: Option<Millis>,
     /// The last answer.
@@ -236,26 +240,6 @@ impl Server {
             gate_after: now,
         }
     }
-
-    /// It reports to be a master.
-    pub fn says_master(&self) -> bool {
-        matches!(self.report, Some(Report { role: Role::Master, .. }))
-    }
-
-    /// It reports to follow this master.
-    pub(super) fn follows(&self, master: &Address) -> bool {
-        matches!(self.report.as_ref().map(|r| &r.role), Some(Role::Replica(f)) if f.master == *master)
-    }
-
-    /// The history it reports.
-    pub(super) fn history(&self) -> Option<ReplicationId> {
-        self.report.as_ref()?.replication_id
-    }
-
-    /// It can be talked to.
-    pub fn visible(&self) -> bool {
-        self.link.up && self.down.is_none() && !self.foreign
-    }
 }
 
 impl Watcher {
@@ -263,7 +247,9 @@ impl Watcher {
         Self {
             down: None,
             says_down: false,
+            said: now,
             vote: Vote::default(),
+            voted_for_me: None,
             asked: None,
             answered: None,
             last_hello: now,
@@ -287,7 +273,8 @@ impl Master {
             objectively_down: None,
             failover: None,
             paused: false,
-            barrier: Barrier::default(),
+            // Whoever has the vote from before the restart may be at work.
+            barrier: Barrier::holding(durable.vote.candidate.map(|_| now)),
             observed: false,
             news_after: now,
             wake: now,
@@ -325,6 +312,11 @@ impl Master {
     /// How many sentinels watch it, this one and dead ones included.
     pub fn voters(&self) -> usize {
         self.peers.len() + 1
+    }
+
+    /// The server that is told to be the master.
+    pub(super) fn current_server(&self) -> Option<&Server> {
+        self.servers.get(self.current_address())
     }
 
     /// How many votes a leader needs.

@@ -1,21 +1,23 @@
 //! A planned switchover that loses nothing: a moment with no master, never two.
 //!
-//! Writes are paused at the master, the replica reaches its offset, the old master follows the new, and only then the
-//! new one is promoted. Demoting first costs nothing and holds also when this sentinel stalls and the pause runs out:
-//! then the old master goes on, or both are replicas and the old one is turned back. A demotion that is confirmed only
-//! after the pause may have ended is turned back too, since writes could have slipped between.
+//! Writes are paused at the master, the replica reaches its offset, the old master steps down and follows the new, and
+//! only then the new one is promoted. Stepping down is one transaction that also tells what the server was: of several
+//! leaders, whatever they have heard of each other, one alone finds a master there, and it alone promotes. The
+//! transaction tells the offset at which writes ended too, so that whatever became of the pause, nothing slips between.
+//! Stepping down first costs nothing and holds also when this sentinel stalls: then the old master goes on, or both are
+//! replicas and the old one is turned back.
 
 use super::action::Task;
 use super::event::{Done, Failure};
 use super::failover::{Failover, Flow, Stage};
-use super::ids::{Address, Epoch, Millis};
+use super::ids::{Address, Epoch, Millis, ReplicationId};
 use super::notice::What;
-use super::state::{Errand, Master, Sentinel};
+use super::state::{Errand, Master, Sentinel, Server};
 use super::wake;
 
 /// How long the master holds writes at most, in milliseconds.
 const PAUSE: u64 = 5_000;
-/// How long each step until the demotion may take.
+/// How long each step until the promotion may take.
 const STEP: u64 = 1_500;
 /// The wait before something that failed is tried again.
 const AGAIN: u64 = 50;
@@ -23,12 +25,14 @@ const AGAIN: u64 = 50;
 /// Where a switchover is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Phase {
-    /// Writes are being paused; asked for at this time.
-    Pause(Millis),
-    /// The replica has this offset to reach.
-    CatchUp(Paused),
-    /// The old master was told to follow.
-    Demote(Paused),
+    /// Writes are being paused.
+    Pause,
+    /// Writes rest at this offset of the master's, which the replica has to reach.
+    CatchUp(u64),
+    /// The old master was told to step down; the replica has reached it in this history.
+    StepDown(ReplicationId),
+    /// It has, and the replica has to reach where its writes ended, if that is further still.
+    Drain(Mark),
     /// The new one is being promoted.
     Promote {
         /// An outcome is not known: it may be a master.
@@ -38,49 +42,65 @@ pub enum Phase {
     TurnBack(&'static str),
 }
 
-/// A pause of writes.
+/// A point in a history.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Paused {
-    /// Writes may begin again by themselves after this time.
-    pub until: Millis,
-    /// Where the master stands.
+pub struct Mark {
+    /// The history.
+    pub history: ReplicationId,
+    /// How far it goes.
     pub offset: u64,
+}
+
+impl Mark {
+    /// The server reports to have come so far.
+    fn reached(&self, server: &Server) -> bool {
+        let report = server.report.as_ref();
+        report.is_some_and(|r| r.replication_id == Some(self.history) && r.offset >= self.offset)
+    }
 }
 
 impl Sentinel {
     /// Begins with the pause.
-    pub(super) fn pause_writes(&mut self, m: &Master, epoch: Epoch) -> Phase {
+    pub(super) fn pause_writes(&mut self, m: &Master, epoch: Epoch, to: Address) -> Stage {
         let server = m.server_ref(&m.address);
         self.run(m, Errand::Pause(epoch), Task::PauseWrites { server, ms: PAUSE });
-        Phase::Pause(self.now)
+        Stage::Switch { to, phase: Phase::Pause }
     }
 
     pub(super) fn advance_switch(&mut self, m: &mut Master, f: &mut Failover, to: Address, phase: Phase) -> Flow {
         match phase {
-            Phase::Pause(_) => self.step_or_undo(m, f, "the master did not pause"),
-            Phase::CatchUp(paused) => self.catch_up(m, f, to, paused),
-            Phase::Demote(_) if f.since.after(STEP) <= self.now => {
-                self.turn_back(m, f, to, "the old master did not follow in time")
-            }
-            Phase::Demote(_) => {
-                wake(m, f.since.after(STEP));
-                Flow::Stay
-            }
+            Phase::Pause => self.step_or_undo(m, f, "the master did not pause"),
+            Phase::CatchUp(offset) => self.catch_up(m, f, to, offset),
+            Phase::StepDown(_) => self.step_or_turn_back(m, f, to, "the old master did not follow in time"),
+            Phase::Drain(end) => self.drain(m, f, to, &end),
             Phase::Promote { .. } => self.promote_or_turn_back(m, f, to),
             Phase::TurnBack(why) => self.turn_back_again(m, f, why),
         }
     }
 
-    fn catch_up(&mut self, m: &mut Master, f: &mut Failover, to: Address, paused: Paused) -> Flow {
-        let history = m.server().and_then(super::state::Server::history);
-        let report = m.servers.get(&to).filter(|s| s.asked_at >= f.since).and_then(|s| s.report.as_ref());
-        let reached = report.is_some_and(|r| r.replication_id == history && r.offset >= paused.offset);
-        if !reached || history.is_none() {
+    fn catch_up(&mut self, m: &mut Master, f: &mut Failover, to: Address, offset: u64) -> Flow {
+        let fresh = |a: &Address| m.servers.get(a).filter(|s| s.asked_at >= f.since);
+        let mark = fresh(&m.address).and_then(Server::history).map(|history| Mark { history, offset });
+        let Some(mark) = mark.filter(|mark| fresh(&to).is_some_and(|s| mark.reached(s))) else {
             return self.step_or_undo(m, f, "the replica did not catch up");
+        };
+        if !self.still_leads(m, f) {
+            return self.step_or_undo(m, f, "the votes are not confirmed");
         }
-        let task = Task::Follow { server: m.server_ref(&m.address), master: to.clone() };
-        self.run(m, Errand::Demote(f.epoch), task);
-        f.enter(Stage::Switch { to, phase: Phase::Demote(paused) }, self.now);
+        let task = Task::StepDown { server: m.server_ref(&m.address), master: to.clone() };
+        self.run(m, Errand::StepDown(f.epoch), task);
+        f.enter(Stage::Switch { to, phase: Phase::StepDown(mark.history) }, self.now);
+        Flow::Go
+    }
+
+    fn drain(&mut self, m: &mut Master, f: &mut Failover, to: Address, end: &Mark) -> Flow {
+        if !m.servers.get(&to).is_some_and(|s| end.reached(s)) {
+            return self.step_or_turn_back(m, f, to, "writes went on after the pause");
+        }
+        self.tell_server(m, &to, What::SendPromotion);
+        self.run(m, Errand::Promote(f.epoch), Task::Promote(m.server_ref(&to)));
+        self.tell_server(m, &to, What::WaitPromotion);
+        f.enter(Stage::Switch { to, phase: Phase::Promote { unknown: false } }, self.now);
         Flow::Go
     }
 
@@ -98,13 +118,27 @@ impl Sentinel {
         Flow::Stay
     }
 
-    /// A step before the demotion: nothing has changed yet but the pause.
+    /// A step before the old master steps down: nothing has changed yet but the pause.
     fn step_or_undo(&mut self, m: &mut Master, f: &mut Failover, why: &'static str) -> Flow {
         if f.since.after(STEP) > self.now {
             wake(m, f.since.after(STEP));
             return Flow::Stay;
         }
         self.undo(m, why)
+    }
+
+    fn step_or_turn_back(&mut self, m: &mut Master, f: &mut Failover, to: Address, why: &'static str) -> Flow {
+        if f.since.after(STEP) > self.now {
+            wake(m, f.since.after(STEP));
+            return Flow::Stay;
+        }
+        self.turn_back(m, f, to, why)
+    }
+
+    /// The configured master is a replica: the configuration here is old, or somebody else is at work.
+    pub(super) fn not_master(&mut self, m: &Master) -> Flow {
+        self.tell_master(m, What::SwitchoverUndone("the server is no master"));
+        Flow::End
     }
 
     fn undo(&mut self, m: &mut Master, why: &'static str) -> Flow {
@@ -152,23 +186,21 @@ impl Sentinel {
         result: Result<Done, Failure>,
     ) -> Flow {
         match (errand, phase, result) {
-            (Errand::Pause(_), Phase::Pause(asked), Ok(Done::Paused { offset })) => {
-                let paused = Paused { until: asked.after(PAUSE), offset };
+            (Errand::Pause(_), Phase::Pause, Ok(Done::Rested { offset })) => {
                 self.tell_master(m, What::WritesPaused);
-                f.enter(Stage::Switch { to, phase: Phase::CatchUp(paused) }, self.now);
+                f.enter(Stage::Switch { to, phase: Phase::CatchUp(offset) }, self.now);
                 Self::inspect_at_once(m);
             }
-            (Errand::Pause(_), Phase::Pause(_), _) => return self.undo(m, "the master did not pause"),
-            (Errand::Demote(_), Phase::Demote(paused), Ok(_)) if paused.until > self.now => {
-                self.tell_server(m, &to, What::SendPromotion);
-                self.run(m, Errand::Promote(f.epoch), Task::Promote(m.server_ref(&to)));
-                self.tell_server(m, &to, What::WaitPromotion);
-                f.enter(Stage::Switch { to, phase: Phase::Promote { unknown: false } }, self.now);
+            (Errand::Pause(_), Phase::Pause, Err(Failure::NotMaster)) => return self.not_master(m),
+            (Errand::Pause(_), Phase::Pause, _) => return self.undo(m, "the master did not pause"),
+            (Errand::StepDown(_), Phase::StepDown(history), Ok(Done::Rested { offset })) => {
+                f.enter(Stage::Switch { to, phase: Phase::Drain(Mark { history, offset }) }, self.now);
             }
-            (Errand::Demote(_), Phase::Demote(_), Err(Failure::NotSent)) => {
+            (Errand::StepDown(_), Phase::StepDown(_), Err(Failure::NotSent)) => {
                 return self.undo(m, "the old master is not connected");
             }
-            (Errand::Demote(_), Phase::Demote(_), _) => {
+            (Errand::StepDown(_), Phase::StepDown(_), Err(Failure::NotMaster)) => return self.not_master(m),
+            (Errand::StepDown(_), Phase::StepDown(_), _) => {
                 return self.turn_back(m, f, to, "the old master did not follow in time");
             }
             (Errand::Promote(_), Phase::Promote { .. }, Ok(_)) => return self.switched(m, f, to),
@@ -205,6 +237,14 @@ mod tests {
         (t, said)
     }
 
+    /// A switchover whose replica is still behind.
+    fn catching_up(t: &mut Table) -> Vec<Action> {
+        t.peers_vote(true);
+        t.lag_replicas();
+        let request = Request::Switchover { master: t.master().name.clone(), to: None };
+        [t.step(Event::Request(ReplyTo(1), request)), t.run_for(100)].concat()
+    }
+
     fn tasks(actions: &[Action]) -> Vec<(Ticket, &Task)> {
         actions.iter().filter_map(|a| if let Action::Do(t, task) = a { Some((*t, task)) } else { None }).collect()
     }
@@ -215,7 +255,7 @@ mod tests {
         let old = t.master().address.clone();
         let place = |wanted: fn(&Task) -> bool| tasks(&said).iter().position(|(_, task)| wanted(task));
         let pause = place(|t| matches!(t, Task::PauseWrites { .. })).expect("pauses");
-        let demote = place(|t| matches!(t, Task::Follow { .. })).expect("demotes");
+        let demote = place(|t| matches!(t, Task::StepDown { .. })).expect("steps down");
         let promote = place(|t| matches!(t, Task::Promote(_))).expect("promotes");
         assert!(pause < demote && demote < promote);
         let ticket = tasks(&said)[promote].0;
@@ -252,12 +292,65 @@ mod tests {
     #[test]
     fn a_replica_that_does_not_catch_up_changes_nothing() {
         let mut t = Table::settled();
-        t.peers_vote(true);
-        t.lag_replicas();
-        let request = Request::Switchover { master: t.master().name.clone(), to: None };
-        let mut said = t.step(Event::Request(ReplyTo(1), request));
-        said.extend(t.run_for(3_000));
-        assert!(!tasks(&said).iter().any(|(_, task)| matches!(task, Task::Follow { .. } | Task::Promote(_))));
+        let said = [catching_up(&mut t), t.run_for(3_000)].concat();
+        assert!(!tasks(&said).iter().any(|(_, task)| matches!(task, Task::StepDown { .. } | Task::Promote(_))));
         assert!(tasks(&said).iter().any(|(_, task)| matches!(task, Task::ResumeWrites(_))));
+    }
+
+    #[test]
+    fn a_configured_master_that_is_a_replica_is_left_alone() {
+        let mut t = Table::settled();
+        t.peers_vote(true);
+        t.demote_master_quietly();
+        let request = Request::Failover(t.master().name.clone());
+        let said = [t.step(Event::Request(ReplyTo(1), request)), t.run_for(1_000)].concat();
+        assert!(channels(&said).contains(&"-switchover-abort"));
+        assert!(tasks(&said).is_empty(), "{:?}", tasks(&said));
+    }
+
+    #[test]
+    fn who_finds_no_master_to_step_down_promotes_nobody() {
+        let mut t = Table::settled();
+        assert!(channels(&catching_up(&mut t)).contains(&"+switchover-paused"));
+        t.catch_up();
+        t.demote_master_quietly();
+        let said = t.run_for(1_000);
+        assert!(tasks(&said).iter().any(|(_, task)| matches!(task, Task::StepDown { .. })));
+        assert!(channels(&said).contains(&"-switchover-abort"));
+        assert!(!tasks(&said).iter().any(|(_, task)| matches!(task, Task::Promote(_))));
+        assert!(t.master().failover.is_none());
+    }
+
+    #[test]
+    fn writes_after_the_pause_are_waited_for_or_the_old_one_is_turned_back() {
+        for late in [false, true] {
+            let mut t = Table::settled();
+            t.hold_promotions();
+            let said = catching_up(&mut t);
+            let (ticket, _) = tasks(&said)[0];
+            assert!(matches!(tasks(&said)[0].1, Task::PauseWrites { .. }), "{ticket:?}");
+            t.catch_up();
+            t.write_before_the_end(if late { 1 } else { 0 });
+            let said = t.run_for(2_000);
+            let promoted: Vec<_> = tasks(&said)
+                .iter()
+                .filter_map(|(_, t)| if let Task::Promote(s) = t { Some(s) } else { None })
+                .cloned()
+                .collect();
+            assert_eq!(promoted[0].address == t.master().address, late, "{promoted:?}");
+        }
+    }
+
+    #[test]
+    fn a_leader_acts_only_while_its_votes_are_held() {
+        let mut t = Table::settled();
+        catching_up(&mut t);
+        t.peers_vote(false);
+        t.run_for(300);
+        t.catch_up();
+        let steps_down = |said: &[Action]| tasks(said).iter().any(|(_, t)| matches!(t, Task::StepDown { .. }));
+        assert!(!steps_down(&t.run_for(500)), "the votes may be somebody else's by now");
+        t.peers_vote(true);
+        assert!(steps_down(&t.run_for(200)));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::action::{Action, Task};
 use super::config::{Change, Fencing, Settings};
 use super::durable::{Durable, DurableMaster, DurablePeer, PeerKind};
-use super::event::{Answer, Cause, Done, Event, Failure, Following, PingReply, Question, Report, Request, Role};
+use super::event::{Answer, Cause, Done, Event, Failure, Following, Hello, PingReply, Question, Report, Request, Role};
 use super::ids::{Address, Epoch, MasterName, Millis, ReplicationId, ReplyTo, RunId, ServerRef, Target};
 use super::state::{Master, Sentinel};
 
@@ -56,6 +56,7 @@ pub(crate) struct Table {
     hold_promotions: bool,
     fence_fails: bool,
     slow_syncs: bool,
+    late_writes: u64,
     histories: u64,
 }
 
@@ -101,6 +102,7 @@ impl Table {
             hold_promotions: false,
             fence_fails: false,
             slow_syncs: false,
+            late_writes: 0,
             histories: 1,
         };
         table.step(Event::Timer);
@@ -118,6 +120,14 @@ impl Table {
 
     pub(crate) fn master_link(&self) -> Target {
         Target::Server(self.master().server_ref(&self.master().address))
+    }
+
+    /// The first peer tells that this server is the master, since this epoch.
+    pub(crate) fn take_config(&mut self, master: &Address, epoch: u64) -> Vec<Action> {
+        let (address, peer) = (Address::new("10.0.1.1", 26_002), RunId::from_number(2));
+        let (current_epoch, config_epoch) = (Epoch(epoch), Epoch(epoch));
+        let (master, master_address) = (self.master().name.clone(), master.clone());
+        self.step(Event::Hello(Hello { address, peer, current_epoch, master, master_address, config_epoch }))
     }
 
     /// One event now, and all that the world answers to it.
@@ -175,9 +185,9 @@ impl Table {
                 let report = self.well(&server.address)?.report.clone();
                 Some(Event::Report { from: server.clone(), asked: *asked, report })
             }
-            Action::Ask { peer, master, question } => {
-                let answer = self.peer_answers(*peer, question);
-                Some(Event::Answer { peer: *peer, master: master.clone(), answer })
+            Action::Ask { peer, master, asked, question } => {
+                let (asked, answer) = (*asked, self.peer_answers(*peer, question));
+                Some(Event::Answer { peer: *peer, master: master.clone(), asked, answer })
             }
             Action::Do(ticket, task) => self.perform(task).map(|result| Event::Done(*ticket, result)),
             _ => None,
@@ -203,7 +213,7 @@ impl Table {
         let server = match task {
             Task::Fence { .. } => return Some(if self.fence_fails { Err(Failure::Refused) } else { Ok(Done::Ok) }),
             Task::Promote(s) | Task::Detach(s) | Task::ResumeWrites(s) => s,
-            Task::Follow { server, .. } | Task::FollowOnReturn { server, .. } => server,
+            Task::Follow { server, .. } | Task::StepDown { server, .. } | Task::FollowOnReturn { server, .. } => server,
             Task::PauseWrites { server, .. } | Task::SetGate { server, .. } => server,
         };
         if self.well(&server.address).is_none() {
@@ -215,10 +225,14 @@ impl Table {
     fn perform_at(&mut self, server: &ServerRef, task: &Task) -> Option<Result<Done, Failure>> {
         let synced = !self.slow_syncs;
         let theirs = match task {
-            Task::Follow { master, .. } => self.servers.get(master).and_then(|f| f.report.replication_id),
+            Task::Follow { master, .. } | Task::StepDown { master, .. } => {
+                self.servers.get(master).and_then(|f| f.report.replication_id)
+            }
             _ => None,
         };
         let fake = self.servers.get_mut(&server.address)?;
+        let (was_master, offset) = (fake.report.role == Role::Master, fake.report.offset);
+        let rested = if was_master { Ok(Done::Rested { offset }) } else { Err(Failure::NotMaster) };
         match task {
             Task::Promote(_) if self.hold_promotions => return None,
             Task::Promote(_) => {
@@ -231,8 +245,14 @@ impl Table {
                 fake.report.role = follower(master, synced);
                 fake.report.replication_id = theirs;
             }
+            Task::StepDown { master, .. } => {
+                fake.report.role = follower(master, synced);
+                fake.report.replication_id = theirs;
+                let offset = offset + self.late_writes;
+                return Some(rested.map(|_| Done::Rested { offset }));
+            }
             Task::Detach(_) => fake.report.role = follower(&Address::new("127.0.0.1", 1), false),
-            Task::PauseWrites { .. } => return Some(Ok(Done::Paused { offset: fake.report.offset })),
+            Task::PauseWrites { .. } => return Some(rested),
             _ => {}
         }
         Some(Ok(Done::Ok))
@@ -306,6 +326,28 @@ impl Table {
     pub(crate) fn lag_replicas(&mut self) {
         let address = self.master().address.clone();
         self.servers.get_mut(&address).expect("the master").report.offset += 1_000;
+    }
+
+    /// They reach it.
+    pub(crate) fn catch_up(&mut self) {
+        let most = self.servers.values().map(|f| f.report.offset).max().unwrap_or_default();
+        self.servers.values_mut().for_each(|f| f.report.offset = most);
+    }
+
+    /// So many bytes are written after the pause of a switchover and before the master steps down.
+    pub(crate) fn write_before_the_end(&mut self, bytes: u64) {
+        self.late_writes = bytes;
+    }
+
+    /// Somebody has made a server follow another one; nobody has told.
+    pub(crate) fn follows_quietly(&mut self, server: &Address, master: &Address) {
+        self.servers.get_mut(server).expect("a known server").report.role = follower(master, true);
+    }
+
+    /// Somebody else has made the master a replica of the first replica; nobody has told.
+    pub(crate) fn demote_master_quietly(&mut self) {
+        let address = self.master().address.clone();
+        self.servers.get_mut(&address).expect("the master").report.role = follower(&replica_address(0), true);
     }
 
     pub(crate) fn slow_syncs(&mut self, slow: bool) {

@@ -6,7 +6,7 @@
 
 use super::action::{Action, Task};
 use super::event::{Done, Failure, Report, Role};
-use super::ids::{Address, Millis, ServerRef, Target};
+use super::ids::{Address, Millis, ReplicationId, ServerRef, Target};
 use super::notice::What;
 use super::state::{Errand, Master, Sentinel, Server};
 use super::vote::HOLD;
@@ -14,6 +14,33 @@ use super::wake;
 
 /// How many servers a master may have: more reported ones are not taken.
 const MAX_SERVERS: usize = 256;
+
+impl Server {
+    /// It reports to be a master.
+    pub fn says_master(&self) -> bool {
+        matches!(self.report, Some(Report { role: Role::Master, .. }))
+    }
+
+    /// It reports to follow this master.
+    pub(super) fn follows(&self, master: &Address) -> bool {
+        matches!(self.report.as_ref().map(|r| &r.role), Some(Role::Replica(f)) if f.master == *master)
+    }
+
+    /// The history it reports.
+    pub(super) fn history(&self) -> Option<ReplicationId> {
+        self.report.as_ref()?.replication_id
+    }
+
+    /// Its report is one of the present: asked for since it was last held for down, or got the part it has.
+    pub(super) fn report_is_current(&self) -> bool {
+        self.asked_at >= self.up_since
+    }
+
+    /// It can be talked to.
+    pub fn visible(&self) -> bool {
+        self.link.up && self.down.is_none() && !self.foreign
+    }
+}
 
 impl Sentinel {
     /// A server reported.
@@ -117,7 +144,9 @@ impl Sentinel {
     fn master_is_sane(&self, m: &Master) -> bool {
         let fresh = 2 * self.globals.timings.info_period;
         m.objectively_down.is_none()
-            && m.server().is_some_and(|s| s.visible() && s.says_master() && self.now.since(s.reported_at) < fresh)
+            && m.server().is_some_and(|s| {
+                s.visible() && s.says_master() && s.report_is_current() && self.now.since(s.reported_at) < fresh
+            })
     }
 
     /// Makes servers in a wrong role follow the master.
@@ -131,7 +160,7 @@ impl Sentinel {
         }
         let wrong: Vec<(Address, Millis, What)> = m
             .replicas()
-            .filter(|(_, s)| s.visible() && !s.repairing)
+            .filter(|(_, s)| s.visible() && s.report_is_current() && !s.repairing)
             .filter_map(|(a, s)| self.wrong_since(m, s).map(|(at, what)| (a.clone(), at.max(s.repair_after), what)))
             .collect();
         for (address, due, what) in wrong {
@@ -216,6 +245,22 @@ mod tests {
         });
         assert!(!channels(&t.run_for(7_900)).contains(&"+convert-to-slave"));
         assert!(channels(&t.run_for(400)).contains(&"+convert-to-slave"));
+    }
+
+    #[test]
+    fn what_a_server_was_before_it_was_down_is_not_repaired() {
+        let mut t = Table::settled();
+        let (master, name) = (t.master().address.clone(), t.master().name.clone());
+        t.edit_report(&master, |r| r.former_replication_id = Some(history_id(50)));
+        t.request(crate::core::event::Request::Pause(name.clone()));
+        t.edit_report(&replica_address(0), |r| (r.role, r.replication_id) = (Role::Master, Some(history_id(50))));
+        t.kill(&replica_address(0));
+        t.run_for(3_000);
+        t.request(crate::core::event::Request::Resume(name));
+        t.follows_quietly(&replica_address(0), &master);
+        let said = [t.revive(&replica_address(0)), t.run_for(10_000)].concat();
+        assert!(channels(&said).contains(&"-sdown"));
+        assert!(!channels(&said).contains(&"+convert-to-slave"));
     }
 
     #[test]

@@ -3,14 +3,17 @@
 //! With redis-sentinels in the quorum the rules are Redis': whoever asks first in a new epoch gets the vote. When every
 //! peer is one of ours the vote also asks for agreement: only a voter that sees the master down itself gives it (or the
 //! vote is for a planned switchover), and a vote is held for its candidate for a moment, which the candidate's own
-//! questions renew, so that two leaders do not follow each other within milliseconds. The promise of one vote per epoch
-//! rests on the epoch alone, never on the hold.
+//! questions renew until it has re-pointed all servers. A leader acts only while a majority holds for it, so no two act
+//! at the same time. The promise of one vote per epoch rests on the epoch alone, never on the hold.
+//!
+//! A candidate that asks about another server than the one that is master here has not heard of the newer configuration
+//! (or it is this sentinel that has not): it gets no vote, and is told.
 
 use super::action::Action;
 use super::durable::{PeerKind, Vote};
 use super::event::{Answer, Question};
 use super::failover::Stage;
-use super::ids::{Epoch, ReplyTo, RunId};
+use super::ids::{Epoch, Millis, ReplyTo, RunId};
 use super::notice::What;
 use super::state::{Master, Sentinel};
 
@@ -20,8 +23,9 @@ pub(super) const HOLD: u64 = 250;
 impl Sentinel {
     /// Answers a peer's question about the master at an address.
     pub(super) fn asked(&mut self, reply_to: ReplyTo, question: Question) {
-        let found = self.masters.values().find(|m| self.same(&m.address, &question.address));
+        let found = self.masters.values().find(|m| self.same(m.current_address(), &question.address));
         let Some(name) = found.map(|m| m.name.clone()) else {
+            self.tell_config(&question);
             let unknown = Answer { down: false, leader: None, leader_epoch: Epoch::default() };
             return self.put(Action::Answer(reply_to, unknown));
         };
@@ -30,11 +34,25 @@ impl Sentinel {
                 s.see_epoch(question.epoch);
                 s.consider(m, candidate, &question);
             }
-            let down = s.tilt.is_none() && m.down().is_some();
+            let down = s.tilt.is_none() && m.current_server().is_some_and(|server| server.down.is_some());
             let answer = Answer { down, leader: m.vote.candidate, leader_epoch: m.vote.epoch };
             s.put(Action::Answer(reply_to, answer));
             s.ask_back(m);
         });
+    }
+
+    /// Makes the hello due to a candidate that asks about a former master.
+    fn tell_config(&mut self, question: &Question) {
+        let Some(candidate) = question.candidate else { return };
+        let former = |m: &&Master| m.servers.keys().any(|a| self.same(a, &question.address));
+        let names: Vec<_> = self.masters.values().filter(former).map(|m| m.name.clone()).collect();
+        for name in names {
+            self.with(&name, |_, m| {
+                if let Some(w) = m.peers.get_mut(&candidate) {
+                    w.hello_sent = None;
+                }
+            });
+        }
     }
 
     /// Takes a greater epoch for the current one.
@@ -56,9 +74,11 @@ impl Sentinel {
     fn consider(&mut self, m: &mut Master, candidate: RunId, question: &Question) {
         let strict = all_ours(self, m);
         if strict && !question.planned {
-            // Who asks for a vote of an unplanned failover holds the master for down.
+            // Who asks for a vote of an unplanned failover holds the master for down; it may have asked as long ago as a
+            // stall lasts that is no TILT.
+            let said = Millis(self.now.0.saturating_sub(self.globals.timings.tilt_trigger));
             if let Some(w) = m.peers.get_mut(&candidate) {
-                (w.says_down, w.answered) = (true, w.answered.max(Some(self.now)));
+                (w.says_down, w.said) = (true, w.said.max(said));
             }
         }
         if m.vote.candidate == Some(candidate) && m.vote.epoch == question.epoch {
@@ -96,8 +116,8 @@ mod tests {
     use super::*;
     use crate::core::durable::Durable;
     use crate::core::event::Event;
-    use crate::core::ids::Millis;
-    use crate::core::table::Table;
+    use crate::core::ids::Target;
+    use crate::core::table::{Table, replica_address};
 
     fn ask(t: &mut Table, candidate: u64, epoch: u64, planned: bool) -> (Vec<Action>, Answer) {
         let candidate = Some(RunId::from_number(candidate));
@@ -140,6 +160,36 @@ mod tests {
         assert_eq!(ask(&mut t, 3, 2, false).1.leader, Some(RunId::from_number(2)), "held for its candidate");
         t.run_for(HOLD + 1);
         assert_eq!(ask(&mut t, 3, 2, false).1.leader, Some(RunId::from_number(3)));
+    }
+
+    #[test]
+    fn who_asks_about_a_former_master_gets_no_vote_and_the_news() {
+        let mut t = Table::settled();
+        let former = t.master().address.clone();
+        t.peers_are(PeerKind::Redis);
+        t.run_for(10);
+        t.take_config(&replica_address(0), 3);
+        let candidate = RunId::from_number(2);
+        let question = Question { address: former, epoch: Epoch(9), candidate: Some(candidate), planned: true };
+        let said = t.step(Event::Asked { reply_to: ReplyTo(1), question });
+        let no_vote = |a: &Action| matches!(a, Action::Answer(_, Answer { leader: None, .. }));
+        assert!(said.iter().any(no_vote), "{said:?}");
+        let told = |a: &Action| {
+            matches!(a, Action::PublishHello(Target::Peer(id), hello)
+            if *id == candidate && hello.config_epoch == Epoch(3))
+        };
+        assert!(said.iter().any(told), "{said:?}");
+    }
+
+    #[test]
+    fn a_vote_is_held_over_a_restart() {
+        let mut t = Table::settled();
+        ask(&mut t, 2, 1, true);
+        t.sentinel = Sentinel::new(t.sentinel.durable(), 1, t.now());
+        t.step(Event::Timer);
+        assert_eq!(ask(&mut t, 3, 2, true).1.leader, Some(RunId::from_number(2)));
+        t.run_for(HOLD + 1);
+        assert_eq!(ask(&mut t, 3, 2, true).1.leader, Some(RunId::from_number(3)));
     }
 
     proptest! {

@@ -91,6 +91,12 @@ pub enum Unmet {
         /// Why.
         reason: &'static str,
     },
+    /// There are replicas of several histories, and confirmed writes to keep.
+    #[error(
+        "the replicas' histories are not related and none is known to be the master's; bring back the master, or turn \
+         `confirmed-writes` off"
+    )]
+    Histories,
     /// The fence has not succeeded.
     #[error("the fence script has not succeeded yet; see what it says, or change `fencing`")]
     NotFenced,
@@ -125,6 +131,7 @@ impl Unmet {
             Self::GateOpen { .. } => "gate-open",
             Self::NoReplicas => "no-replicas",
             Self::Unfit { .. } => "unfit-replica",
+            Self::Histories => "unrelated-histories",
             Self::NotFenced => "not-fenced",
             Self::Promoting { .. } => "promoting",
             Self::Reconfiguring { .. } => "reconfiguring",

@@ -99,8 +99,8 @@ impl Links {
         self.server(server, |s| s.position(asked));
     }
 
-    pub(super) fn ask(&self, peer: &RunId, master: MasterName, question: &Question) {
-        self.peer(peer, |p| p.ask(master, question));
+    pub(super) fn ask(&self, peer: &RunId, master: MasterName, asked: Millis, question: &Question) {
+        self.peer(peer, |p| p.ask(master, asked, question));
     }
 
     pub(super) fn identify(&self, peer: &RunId) {
@@ -129,6 +129,7 @@ impl Links {
         match task {
             Task::Promote(_) => server.promote(ticket),
             Task::Follow { master, .. } => server.follow(ticket, master),
+            Task::StepDown { master, .. } => server.step_down(ticket, master),
             Task::Detach(_) => server.fence(ticket, &Fence::Detach),
             Task::FollowOnReturn { master, .. } => server.fence(ticket, &Fence::OnReturn(master.clone())),
             Task::PauseWrites { ms, .. } => server.pause_writes(ticket, *ms),
@@ -210,7 +211,9 @@ impl Links {
 fn server_of(task: &Task) -> Option<&ServerRef> {
     match task {
         Task::Promote(s) | Task::Detach(s) | Task::ResumeWrites(s) => Some(s),
-        Task::Follow { server, .. } | Task::FollowOnReturn { server, .. } => Some(server),
+        Task::Follow { server, .. } | Task::StepDown { server, .. } | Task::FollowOnReturn { server, .. } => {
+            Some(server)
+        }
         Task::PauseWrites { server, .. } | Task::SetGate { server, .. } => Some(server),
         Task::Fence { .. } => None,
     }

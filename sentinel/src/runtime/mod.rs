@@ -260,7 +260,7 @@ impl Runtime {
             for action in self.core.step(event, self.clock.now()) {
                 match action {
                     Action::Persist(state) => durable = Some(state),
-                    action if durable.is_none() || needs_no_promise(&action) => self.act(action),
+                    action if durable.is_none() || action.is_free() => self.act(action),
                     action => promises.push(action),
                 }
                 if self.end.is_some() {
@@ -319,7 +319,7 @@ impl Runtime {
             Action::Reconnect(target) => self.links.reconnect(&self.core, &target),
             Action::Ping(target) => self.links.ping(&target),
             Action::Inspect { server, asked } => self.links.inspect(&server, asked),
-            Action::Ask { peer, master, question } => self.links.ask(&peer, master, &question),
+            Action::Ask { peer, master, asked, question } => self.links.ask(&peer, master, asked, &question),
             Action::Answer(to, answer) => {
                 if let Some(reply) = self.asked.remove(&to) {
                     // The peer may have gone.
@@ -412,12 +412,6 @@ impl Runtime {
         picture::draw_master(&mut self.view, &self.core, name, &self.links, &self.infos);
         self.views.store(Arc::new(self.view.clone()));
     }
-}
-
-/// It tells nobody anything that a restart could break.
-fn needs_no_promise(action: &Action) -> bool {
-    use Action::{Connect, Disconnect, Inspect, KillScript, Ping, Reconnect};
-    matches!(action, Connect(..) | Disconnect(..) | Reconnect(..) | Ping(..) | Inspect { .. } | KillScript(..))
 }
 
 #[cfg(test)]

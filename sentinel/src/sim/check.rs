@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{MS, Micros, Setup, node_id, node_of};
 use crate::core::action::Action;
 use crate::core::ids::{Epoch, RunId};
-use crate::core::notice::What;
+use crate::core::notice::{Part, What};
 use crate::core::state::Sentinel;
 
 /// How long ago a sentinel may have held the master for down to be counted: what peers said is kept for five ask periods,
@@ -31,6 +31,8 @@ pub(crate) struct Checker {
     pub(crate) promoted: Vec<(Micros, usize, Epoch)>,
     /// Every acknowledged write: when, by which server.
     pub(crate) acknowledged: Vec<(Micros, usize, u32)>,
+    /// Every time a server became a master beside another one: when, which, beside which.
+    beside: Vec<(Micros, usize, usize)>,
 }
 
 impl Checker {
@@ -48,6 +50,7 @@ impl Checker {
             story: Vec::new(),
             promoted: Vec::new(),
             acknowledged: Vec::new(),
+            beside: Vec::new(),
         }
     }
 
@@ -80,6 +83,10 @@ impl Checker {
                 }
             }
             Action::Announce(notice) => match notice.what {
+                // It may have gone on to another master in the same step: what it holds now does not show this.
+                What::SubjectivelyDown if notice.subject.as_ref().is_some_and(|s| s.part == Part::Master) => {
+                    self.held_down.insert(node, now);
+                }
                 What::Voted(candidate, epoch) => self.vote(now, node, epoch, candidate),
                 What::ObjectivelyDown(..) => self.quorum_holds(now, node, "+odown"),
                 What::WithoutVotes => {
@@ -168,6 +175,18 @@ impl Checker {
     pub(crate) fn none_promoted_before(&mut self, healed: Micros) {
         if let Some((at, server, _)) = self.promoted.iter().find(|(at, ..)| *at < healed).copied() {
             self.broken(at, format!("server {server} was promoted although the gate could be open"));
+        }
+    }
+
+    /// A server becomes a master, while these others are one.
+    pub(crate) fn becomes_master(&mut self, now: Micros, server: usize, others: impl Iterator<Item = usize>) {
+        self.beside.extend(others.map(|other| (now, server, other)));
+    }
+
+    /// A moment with no master, never two.
+    pub(crate) fn never_two_masters(&mut self) {
+        if let Some((at, server, other)) = self.beside.first().copied() {
+            self.broken(at, format!("server {server} became a master beside server {other}"));
         }
     }
 

@@ -162,7 +162,7 @@ impl World {
 
     fn successors(&self, tamper: Tamper, next: &mut dyn FnMut(Self)) {
         for message in &self.sent {
-            let (to, event) = message.event();
+            let (to, event) = message.event(&self.places);
             self.branch(to, &event, tamper, next);
         }
         for (i, place) in self.places.iter().enumerate() {
@@ -225,10 +225,10 @@ impl World {
                 self.sent.insert(Message::Question { from: i, to: node_of(peer), epoch: question.epoch });
             }
             // Whether the master is down is no secret: asked and answered at once.
-            Action::Ask { peer, .. } => {
+            Action::Ask { peer, asked, .. } => {
                 let down = self.places[node_of(peer)].core.masters()[&master_name()].down().is_some();
                 let answer = Answer { down, leader: None, leader_epoch: Epoch::default() };
-                let event = Event::Answer { peer, master: master_name(), answer };
+                let event = Event::Answer { peer, master: master_name(), asked, answer };
                 self.happen(i, event, Crash::No, tamper);
             }
             Action::Answer(ReplyTo(to), answer) => {
@@ -268,7 +268,7 @@ impl World {
 }
 
 impl Message {
-    fn event(&self) -> (usize, Event) {
+    fn event(&self, places: &[Rc<Place>]) -> (usize, Event) {
         match self {
             Self::Question { from, to, epoch } => {
                 let (address, candidate) = (server_address(0), Some(node_id(*from)));
@@ -277,7 +277,9 @@ impl Message {
             }
             Self::Answer { from, to, down, leader, epoch } => {
                 let answer = Answer { down: *down, leader: *leader, leader_epoch: *epoch };
-                (*to, Event::Answer { peer: node_id(*from), master: master_name(), answer })
+                // What is said is never too old here: clocks play no part.
+                let asked = places[*to].now;
+                (*to, Event::Answer { peer: node_id(*from), master: master_name(), asked, answer })
             }
         }
     }

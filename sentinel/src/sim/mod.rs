@@ -8,6 +8,7 @@
 //! | file | what |
 //! |---|---|
 //! | [`node`] | a sentinel and its driver: clock, disk, links |
+//! | `act` | what its actions do |
 //! | [`server`] | a model of a data server: roles, histories, asynchronous replication, write gate, pause of writes |
 //! | `replication` | how those servers follow each other |
 //! | [`client`] | a client that writes and remembers what was acknowledged |
@@ -16,6 +17,7 @@
 //! | [`scenario`] | faults, and what is expected at the end |
 //! | [`explore`] | exhaustive search over votes and epochs at small bounds |
 
+mod act;
 pub mod check;
 pub mod client;
 pub mod explore;
@@ -54,6 +56,8 @@ pub(crate) enum What {
     Link { node: usize, life: u32, server: usize, up: bool, event: Event },
     /// The time a sentinel asked for.
     Wake { node: usize, life: u32, number: u64 },
+    /// A sentinel may not be busy any more.
+    Resume { node: usize },
     /// A sentinel starts.
     Start { node: usize },
     /// The driver tries to connect.
@@ -71,7 +75,8 @@ pub(crate) enum What {
 struct Entry {
     at: Micros,
     number: u64,
-    what: What,
+    /// Boxed: entries move within the queue.
+    what: Box<What>,
 }
 
 impl PartialEq for Entry {
@@ -162,7 +167,7 @@ impl Sim {
     /// Puts something into the queue.
     pub(crate) fn at(&mut self, at: Micros, what: What) {
         self.number += 1;
-        self.queue.push(Reverse(Entry { at: at.max(self.now), number: self.number, what }));
+        self.queue.push(Reverse(Entry { at: at.max(self.now), number: self.number, what: Box::new(what) }));
     }
 
     /// Lets the world go on until `end`, or a violation.
@@ -171,19 +176,18 @@ impl Sim {
             let Some(Reverse(entry)) = self.queue.pop() else { return };
             self.now = entry.at;
             if let Some(later) = self.not_yet(&entry.what) {
-                self.at(later, entry.what);
+                self.at(later, *entry.what);
                 continue;
             }
             (entry.at, &entry.what).hash(&mut self.hash);
-            self.deliver(entry.what);
+            self.deliver(*entry.what);
         }
         self.now = self.now.max(end);
     }
 
-    /// A stopped or busy process takes nothing: when it will.
+    /// A stopped server takes nothing: when it will.
     fn not_yet(&self, what: &What) -> Option<Micros> {
         let until = match what {
-            What::Node { node, .. } | What::Wake { node, .. } | What::Link { node, .. } => self.nodes[*node].busy_until,
             What::Server { server, .. } => self.servers[*server].stopped_until,
             _ => 0,
         };
@@ -192,9 +196,8 @@ impl Sim {
 
     fn deliver(&mut self, what: What) {
         match what {
-            What::Node { node, life, event } => self.node_event(node, life, event),
-            What::Link { node, life, server, up, event } => self.link_event(node, life, server, up, event),
-            What::Wake { node, life, number } => self.node_wake(node, life, number),
+            What::Node { node, .. } | What::Link { node, .. } | What::Wake { node, .. } => self.node_takes(node, what),
+            What::Resume { node } => self.node_resumes(node),
             What::Start { node } => self.node_start(node),
             What::Connect { node, life, server } => self.node_connect(node, life, server),
             What::Meet { node, life, peer } => self.node_meets(node, life, peer),

@@ -4,17 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::net::Host;
-use super::server::{Command, ToServer};
-use super::{MS, Micros, Setup, Sim, What, master_name, node_address, node_id, node_of, server_address, server_at};
-use crate::core::action::{Action, HelloBody, Task};
+use super::{MS, Micros, Setup, Sim, What, master_name, node_address, node_id, server_address};
+use crate::core::action::Action;
 use crate::core::durable::{Durable, DurableMaster, DurablePeer, PeerKind};
-use crate::core::event::{Cause, Done, Event, Failure, Hello, Request};
-use crate::core::ids::{Address, Epoch, Millis, ReplyTo, RunId, ServerRef, Target, Ticket};
+use crate::core::event::{Cause, Event};
+use crate::core::ids::{Address, Millis, ServerRef, Target};
 use crate::core::rng::Rng;
 use crate::core::state::Sentinel;
-
-/// How long a driver waits for the outcome of a command.
-const COMMAND_TIMEOUT: Micros = 1_000 * MS;
 
 /// A change to what passes between a core and its driver: how a test shows that a fault in the product would be found.
 #[derive(Debug, Clone, Copy)]
@@ -34,18 +30,20 @@ impl Default for Tamper {
 /// A sentinel and its driver.
 #[derive(Debug)]
 pub(crate) struct Node {
-    index: usize,
-    core: Option<Sentinel>,
+    pub(super) index: usize,
+    pub(super) core: Option<Sentinel>,
     disk: Durable,
     pub(crate) life: u32,
     pub(crate) busy_until: Micros,
     tamper: Tamper,
     drift_ppm: i64,
     leap: u64,
-    wake: u64,
-    wanted: BTreeSet<usize>,
-    connections: BTreeMap<usize, u64>,
+    pub(super) wake: u64,
+    pub(super) wanted: BTreeSet<usize>,
+    pub(super) connections: BTreeMap<usize, u64>,
     next_connection: u64,
+    /// What came while it was busy.
+    inbox: Vec<What>,
 }
 
 impl Node {
@@ -66,6 +64,7 @@ impl Node {
             wanted: BTreeSet::new(),
             connections: BTreeMap::new(),
             next_connection: 0,
+            inbox: Vec::new(),
         }
     }
 
@@ -76,7 +75,7 @@ impl Node {
     }
 
     /// When the node's own clock shows this.
-    fn shows(&self, at: Millis) -> Micros {
+    pub(super) fn shows(&self, at: Millis) -> Micros {
         let own = i128::from(at.0.saturating_sub(self.leap)) * i128::from(MS);
         (own * 1_000_000 / (1_000_000 + i128::from(self.drift_ppm)) + 2) as Micros
     }
@@ -120,8 +119,7 @@ impl Sim {
         }
         n.life += 1;
         n.core = Some(Sentinel::new(n.disk.clone(), seed, n.clock(self.now)));
-        let life = n.life;
-        self.node_event(node, life, Event::Timer);
+        self.batch(node, vec![Event::Timer]);
     }
 
     /// The process dies; what is on its disk stays.
@@ -133,6 +131,7 @@ impl Sim {
         n.connections.clear();
         n.wanted.clear();
         n.busy_until = 0;
+        n.inbox.clear();
         for peer in (0..self.nodes.len()).filter(|peer| *peer != node) {
             if self.net.reaches(Host::Node(node), Host::Node(peer)) {
                 let (life, lost) = (self.nodes[peer].life, Event::LinkDown(Target::Peer(node_id(node)), Cause::Closed));
@@ -171,33 +170,48 @@ impl Sim {
         }
     }
 
-    fn datagram(&mut self, from: usize, to: usize, event: Event) {
+    pub(super) fn datagram(&mut self, from: usize, to: usize, event: Event) {
         let life = self.nodes[to].life;
         for at in self.net.datagram(&mut self.rng, self.now, Host::Node(from), Host::Node(to)) {
             self.at(at, What::Node { node: to, life, event: event.clone() });
         }
     }
 
-    pub(crate) fn node_wake(&mut self, node: usize, life: u32, number: u64) {
-        if self.nodes[node].wake == number {
-            self.node_event(node, life, Event::Timer);
+    /// Something comes to a sentinel: at once, or when it is not busy any more.
+    pub(crate) fn node_takes(&mut self, node: usize, what: What) {
+        if self.nodes[node].busy_until > self.now {
+            return self.nodes[node].inbox.push(what);
+        }
+        if let Some(event) = self.note(what) {
+            self.batch(node, vec![event]);
         }
     }
 
-    pub(crate) fn link_event(&mut self, node: usize, life: u32, server: usize, up: bool, event: Event) {
-        let n = &mut self.nodes[node];
-        if n.life != life || n.core.is_none() || !n.wanted.contains(&server) {
-            return;
+    /// What the driver makes of it; an event, if it is one still.
+    fn note(&mut self, what: What) -> Option<Event> {
+        match what {
+            What::Node { node, life, event } => (self.nodes[node].life == life).then_some(event),
+            What::Wake { node, life, number } => {
+                let n = &self.nodes[node];
+                (n.life == life && n.wake == number).then_some(Event::Timer)
+            }
+            What::Link { node, life, server, up, event } => {
+                let n = &mut self.nodes[node];
+                if n.life != life || n.core.is_none() || !n.wanted.contains(&server) {
+                    return None;
+                }
+                if up {
+                    n.next_connection += 1;
+                    n.connections.insert(server, n.next_connection);
+                } else {
+                    n.connections.remove(&server);
+                    let again = self.now + 50 * MS + self.rng.below(100 * MS);
+                    self.at(again, What::Connect { node, life, server });
+                }
+                Some(event)
+            }
+            _ => None,
         }
-        if up {
-            n.next_connection += 1;
-            n.connections.insert(server, n.next_connection);
-        } else {
-            n.connections.remove(&server);
-            let again = self.now + 50 * MS + self.rng.below(100 * MS);
-            self.at(again, What::Connect { node, life, server });
-        }
-        self.node_event(node, life, event);
     }
 
     pub(crate) fn node_connect(&mut self, node: usize, life: u32, server: usize) {
@@ -229,181 +243,75 @@ impl Sim {
         }
     }
 
-    pub(crate) fn node_event(&mut self, node: usize, life: u32, mut event: Event) {
+    /// A process that was busy takes what has come meanwhile, all at once.
+    pub(crate) fn node_resumes(&mut self, node: usize) {
+        if self.nodes[node].busy_until > self.now {
+            return;
+        }
+        let waiting = std::mem::take(&mut self.nodes[node].inbox);
+        let events = waiting.into_iter().filter_map(|what| self.note(what)).collect();
+        self.batch(node, events);
+    }
+
+    /// Carries the lists of several events out, as the runtime does: they share one save, and what follows a `Persist` in
+    /// its list or a later one waits for it, but for what promises nothing.
+    fn batch(&mut self, node: usize, events: Vec<Event>) {
+        let life = self.nodes[node].life;
+        let (mut durable, mut promises) = (None, Vec::new());
+        for mut event in events {
+            let n = &mut self.nodes[node];
+            let now = n.clock(self.now);
+            let Some(core) = n.core.as_mut().filter(|_| n.life == life) else { return };
+            (n.tamper.event)(&mut event);
+            let mut actions = core.step(event, now);
+            (n.tamper.actions)(&mut actions);
+            for action in actions {
+                match action {
+                    Action::Persist(state) => durable = Some(state),
+                    action if durable.is_none() || action.is_free() => {
+                        if !self.say(node, life, action) {
+                            return;
+                        }
+                    }
+                    action => promises.push(action),
+                }
+            }
+        }
+        let Some(durable) = durable else { return };
+        let crash = self.rng.below(1_000) < self.setup.crash_at_save;
+        if !crash || self.rng.below(2) == 0 {
+            self.nodes[node].disk = *durable;
+        }
+        if crash {
+            return self.node_crash_briefly(node);
+        }
+        let arrived = self.now;
+        self.now += 500 + self.rng.below(12 * MS);
+        self.node_is_busy(node, self.now);
+        for action in promises {
+            if !self.say(node, life, action) {
+                break;
+            }
+        }
+        self.now = arrived;
+    }
+
+    /// Carries an action out, and perhaps crashes after an answer; whether the process lives.
+    fn say(&mut self, node: usize, life: u32, action: Action) -> bool {
+        let spoke = matches!(action, Action::Answer(..));
+        self.perform_one(node, life, action);
+        let crash = spoke && self.rng.below(1_000) < self.setup.crash_at_save;
+        if crash {
+            self.node_crash_briefly(node);
+        }
+        !crash
+    }
+
+    /// The process takes nothing until then.
+    pub(crate) fn node_is_busy(&mut self, node: usize, until: Micros) {
         let n = &mut self.nodes[node];
-        let now = n.clock(self.now);
-        let Some(core) = n.core.as_mut().filter(|_| n.life == life) else { return };
-        (n.tamper.event)(&mut event);
-        let mut actions = core.step(event, now);
-        (n.tamper.actions)(&mut actions);
-        self.perform(node, actions);
-    }
-
-    /// Carries a list of actions out. A save takes its time, and what comes after it waits.
-    fn perform(&mut self, node: usize, actions: Vec<Action>) {
-        let life = self.nodes[node].life;
-        let (arrived, mut saves) = (self.now, 0);
-        for action in actions {
-            if let Action::Persist(durable) = action {
-                saves += 1;
-                let crash = self.rng.below(1_000) < self.setup.crash_at_save;
-                if !crash || self.rng.below(2) == 0 {
-                    self.nodes[node].disk = *durable;
-                }
-                if crash {
-                    self.now = arrived;
-                    return self.node_crash_briefly(node);
-                }
-                self.now += 500 + self.rng.below(12 * MS);
-                continue;
-            }
-            let spoke = matches!(action, Action::Answer(..));
-            self.perform_one(node, life, action);
-            if spoke && self.rng.below(1_000) < self.setup.crash_at_save {
-                self.now = arrived;
-                return self.node_crash_briefly(node);
-            }
-        }
-        if saves > 0 {
-            self.nodes[node].busy_until = self.now;
-            self.now = arrived;
-        }
-    }
-
-    fn perform_one(&mut self, node: usize, life: u32, action: Action) {
-        self.check_action(node, &action);
-        let me = node_id(node);
-        match action {
-            Action::Connect(Target::Server(server), _) => {
-                let server = server_at(&server.address);
-                if self.nodes[node].wanted.insert(server) {
-                    self.at(self.now, What::Connect { node, life, server });
-                }
-            }
-            Action::Connect(Target::Peer(id), _) | Action::Reconnect(Target::Peer(id)) => {
-                self.at(self.now, What::Meet { node, life, peer: node_of(id) });
-            }
-            Action::Disconnect(Target::Server(server)) => {
-                let server = server_at(&server.address);
-                self.nodes[node].wanted.remove(&server);
-                self.nodes[node].connections.remove(&server);
-            }
-            Action::Reconnect(Target::Server(server)) => {
-                let server = server_at(&server.address);
-                self.nodes[node].connections.remove(&server);
-                self.at(self.now, What::Connect { node, life, server });
-            }
-            Action::Ping(Target::Server(server)) => self.command(node, server_at(&server.address), Command::Ping),
-            Action::Ping(Target::Peer(id)) => self.ping_peer(node, id),
-            Action::Inspect { server, asked } => {
-                self.command(node, server_at(&server.address), Command::Inspect(asked));
-            }
-            Action::Ask { peer, question, .. } => {
-                let reply_to = ReplyTo(node as u64);
-                self.datagram(node, node_of(peer), Event::Asked { reply_to, question });
-            }
-            Action::Answer(ReplyTo(to), answer) => {
-                self.datagram(node, to as usize, Event::Answer { peer: me, master: master_name(), answer });
-            }
-            Action::PublishHello(to, body) => self.publish(node, to, body),
-            Action::Do(ticket, task) => self.task(node, life, ticket, task),
-            Action::WakeAt(at) => {
-                let n = &mut self.nodes[node];
-                n.wake += 1;
-                let (number, at) = (n.wake, n.shows(at));
-                self.at(at, What::Wake { node, life, number });
-            }
-            _ => {}
-        }
-    }
-
-    fn ping_peer(&mut self, node: usize, id: RunId) {
-        let peer = node_of(id);
-        let there = self.net.reaches(Host::Node(node), Host::Node(peer)) && self.nodes[peer].core.is_some();
-        if there && self.nodes[peer].busy_until < self.now + 100 * MS {
-            let pong = crate::core::event::PingReply::Pong;
-            self.datagram(peer, node, Event::Pong(Target::Peer(id), pong));
-        }
-    }
-
-    fn publish(&mut self, node: usize, to: Target, body: HelloBody) {
-        let hello = Hello {
-            address: node_address(node),
-            peer: node_id(node),
-            current_epoch: body.current_epoch,
-            master: body.master,
-            master_address: body.address,
-            config_epoch: body.config_epoch,
-        };
-        match to {
-            Target::Server(server) => self.command(node, server_at(&server.address), Command::Publish(hello)),
-            Target::Peer(id) => self.datagram(node, node_of(id), Event::Hello(hello)),
-        }
-    }
-
-    fn command(&mut self, node: usize, server: usize, command: Command) {
-        let n = &self.nodes[node];
-        let Some(connection) = n.connection(server) else { return };
-        let message = ToServer::Command { life: n.life, connection, command };
-        let (from, to) = (Host::Node(node), Host::Server(server));
-        match self.net.stream(&mut self.rng, self.now, from, to, 0) {
-            Some(at) => self.at(at, What::Server { server, from, message }),
-            // In a cut some of it waits in a buffer for the end of the cut.
-            None if self.rng.below(3) == 0 => {
-                let at = self.now + self.rng.below(8_000 * MS);
-                self.at(at, What::Server { server, from, message });
-            }
-            None => {}
-        }
-    }
-
-    fn task(&mut self, node: usize, life: u32, ticket: Ticket, task: Task) {
-        let server = match &task {
-            Task::Fence { old, .. } => {
-                // The fence is one that works: it kills.
-                self.kill_server(server_at(old));
-                let event = Event::Done(ticket, Ok(Done::Ok));
-                return self.at(self.now + 50 * MS, What::Node { node, life, event });
-            }
-            Task::Promote(s) | Task::Detach(s) | Task::ResumeWrites(s) => s,
-            Task::Follow { server, .. } | Task::FollowOnReturn { server, .. } => server,
-            Task::PauseWrites { server, .. } | Task::SetGate { server, .. } => server,
-        };
-        let server = server_at(&server.address);
-        let (failure, after) = match self.nodes[node].connection(server) {
-            Some(_) => (Failure::Unknown, COMMAND_TIMEOUT),
-            None => (Failure::NotSent, 0),
-        };
-        let event = Event::Done(ticket, Err(failure));
-        self.at(self.now + after, What::Node { node, life, event });
-        let (epoch, promotes) = self.promotion_in(node, &task);
-        self.command(node, server, Command::Do { ticket, task, epoch, promotes });
-    }
-
-    /// The epoch a promotion is made in, and whether it is one: turning the old master back is none.
-    fn promotion_in(&self, node: usize, task: &Task) -> (Epoch, bool) {
-        let master = self.nodes[node].core.as_ref().and_then(|c| c.masters().values().next());
-        let Some(master) = master else { return (Epoch::default(), false) };
-        let epoch = master.failover.as_ref().map_or(Epoch::default(), |f| f.epoch);
-        let promotes = matches!(task, Task::Promote(s) if s.address != master.address);
-        (epoch, promotes)
-    }
-
-    /// An operator asks this sentinel for something.
-    pub(crate) fn operator(&mut self, node: usize, request: Request) {
-        let life = self.nodes[node].life;
-        self.at(self.now, What::Node { node, life, event: Event::Request(ReplyTo(0), request) });
-    }
-
-    /// This sentinel believes that a peer is of that kind.
-    pub(crate) fn believe(&mut self, node: usize, peer: usize, kind: PeerKind) {
-        let life = self.nodes[node].life;
-        self.at(self.now, What::Node { node, life, event: Event::PeerKind(node_id(peer), kind) });
-    }
-
-    fn check_action(&mut self, node: usize, action: &Action) {
-        let n = &self.nodes[node];
-        let Some(core) = &n.core else { return };
-        self.check.action(self.now, n.index, action, core);
+        n.busy_until = n.busy_until.max(until);
+        let until = n.busy_until;
+        self.at(until, What::Resume { node });
     }
 }

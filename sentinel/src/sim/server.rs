@@ -10,7 +10,7 @@ use super::client::ToClient;
 use super::net::Host;
 use super::{MS, Micros, Sim, What, server_address, server_at};
 use crate::core::action::Task;
-use crate::core::event::{Done, Event, Following, Hello, PingReply, Report, Role};
+use crate::core::event::{Done, Event, Failure, Following, Hello, PingReply, Report, Role};
 use crate::core::ids::{Epoch, Millis, ReplicationId, RunId, ServerRef, Target, Ticket};
 use crate::core::rng::Rng;
 
@@ -236,17 +236,28 @@ impl Sim {
             }
             Command::Do { ticket, task, epoch, promotes } => {
                 let done = self.server_does(s, node, &task, epoch, promotes);
-                self.answer_node(s, node, connection, Event::Done(ticket, Ok(done)));
+                self.answer_node(s, node, connection, Event::Done(ticket, done));
             }
         }
     }
 
-    fn server_does(&mut self, s: usize, node: usize, task: &Task, epoch: Epoch, promotes: bool) -> Done {
+    fn server_does(
+        &mut self,
+        s: usize,
+        node: usize,
+        task: &Task,
+        epoch: Epoch,
+        promotes: bool,
+    ) -> Result<Done, Failure> {
         let now = self.now;
+        let (is_master, offset) = (self.servers[s].is_master(), self.servers[s].log.len() as u64);
+        let rested = if is_master { Ok(Done::Rested { offset }) } else { Err(Failure::NotMaster) };
         match task {
             Task::Promote(_) => {
                 self.check.promotion(now, node, s, epoch, promotes);
                 if !self.servers[s].is_master() {
+                    let others = self.servers.iter().filter(|o| o.alive && o.is_master()).map(|o| o.index);
+                    self.check.becomes_master(now, s, others);
                     let history = 1_000 + self.rng.below(1 << 40);
                     let server = &mut self.servers[s];
                     server.former = Some((server.history, server.log.len()));
@@ -257,13 +268,17 @@ impl Sim {
             Task::Follow { master, .. } | Task::FollowOnReturn { master, .. } => {
                 self.server_follows(s, Some(server_at(master)));
             }
+            Task::StepDown { master, .. } => {
+                self.server_follows(s, Some(server_at(master)));
+                return rested;
+            }
             Task::Detach(_) => self.server_follows(s, None),
+            Task::PauseWrites { .. } if !is_master => return rested,
             Task::PauseWrites { ms, .. } => {
-                let server = &mut self.servers[s];
-                server.paused_until = now + ms * MS;
-                let (until, offset) = (server.paused_until, server.log.len() as u64);
+                let until = now + ms * MS;
+                self.servers[s].paused_until = until;
                 self.server_later(until, s, ToServer::PauseOver);
-                return Done::Paused { offset };
+                return rested;
             }
             Task::ResumeWrites(_) => {
                 self.servers[s].paused_until = 0;
@@ -272,7 +287,7 @@ impl Sim {
             Task::SetGate { min_replicas, .. } => self.servers[s].gate = Some(*min_replicas),
             Task::Fence { .. } => {}
         }
-        Done::Ok
+        Ok(Done::Ok)
     }
 
     fn server_tick(&mut self, s: usize) {

@@ -1,7 +1,9 @@
 //! Which words make a server do what, and what its replies say about it. Pure.
 //!
 //! A change of role is one transaction: the new role, the file rewritten, every client kicked out so that it asks the
-//! sentinels anew. `ROLE` follows in the same write, so the outcome is known one round trip after the order.
+//! sentinels anew. `ROLE` follows in the same write, so the outcome is known one round trip after the order. A master
+//! that steps down is asked for its role inside the transaction too: what it was at that very moment, and how far it had
+//! come.
 
 use super::dial::Names;
 use crate::core::event::{Done, Failure, PingReply};
@@ -19,6 +21,8 @@ const NOWHERE: (&str, u16) = ("127.0.0.1", 1);
 pub(super) enum Become {
     Master,
     ReplicaOf(Address),
+    /// As `ReplicaOf`, from being the master.
+    FormerMaster(Address),
 }
 
 impl Become {
@@ -30,59 +34,87 @@ impl Become {
     fn order(&self, names: &Names) -> Words {
         match self {
             Become::Master => names.words("SLAVEOF", &["NO", "ONE"]),
-            Become::ReplicaOf(a) => names.words("SLAVEOF", &[&a.host, &a.port.to_string()]),
+            Become::ReplicaOf(a) | Become::FormerMaster(a) => names.words("SLAVEOF", &[&a.host, &a.port.to_string()]),
         }
     }
 
     /// The order in a transaction, and `ROLE` behind it.
     pub(super) fn transaction(&self, names: &Names) -> Vec<Words> {
-        vec![
-            names.words("MULTI", &[]),
-            self.order(names),
+        let trimmings = [
             names.words("CONFIG", &["REWRITE"]),
             names.words("CLIENT", &["KILL", "TYPE", "normal"]),
             names.words("CLIENT", &["KILL", "TYPE", "pubsub"]),
-            names.words("EXEC", &[]),
-            names.words("ROLE", &[]),
-        ]
+        ];
+        self.together(names, trimmings.into())
     }
 
     /// The order alone, for a server that lets nobody rewrite its file or kill clients, and `ROLE` behind it.
     pub(super) fn plain(&self, names: &Names) -> Vec<Words> {
-        vec![self.order(names), names.words("ROLE", &[])]
+        match self {
+            Become::FormerMaster(_) => self.together(names, Vec::new()),
+            Become::Master | Become::ReplicaOf(_) => vec![self.order(names), names.words("ROLE", &[])],
+        }
+    }
+
+    fn together(&self, names: &Names, trimmings: Vec<Words>) -> Vec<Words> {
+        let role = || names.words("ROLE", &[]);
+        let before = if self.was_master() { Some(role()) } else { None };
+        let begin = [names.words("MULTI", &[])].into_iter().chain(before).chain([self.order(names)]);
+        begin.chain(trimmings).chain([names.words("EXEC", &[]), role()]).collect()
+    }
+
+    fn was_master(&self) -> bool {
+        matches!(self, Become::FormerMaster(_))
     }
 
     /// What the replies to [`transaction`](Self::transaction) or [`plain`](Self::plain) say.
     pub(super) fn outcome(&self, replies: &[Value]) -> Result<Done, Failure> {
         match replies {
             [.., Value::Error(_), _] | [] => Err(Failure::Refused),
-            [.., order, role] => {
-                let first = order.as_list().and_then(<[Value]>::first);
-                if first.is_some_and(|v| v.as_error().is_some()) {
+            [.., exec, role] => {
+                let done = exec.as_list().unwrap_or_default();
+                let order = done.get(usize::from(self.was_master()));
+                if order.is_some_and(|v| v.as_error().is_some()) {
                     return Err(Failure::Refused);
                 }
-                if self.is(role) { Ok(Done::Ok) } else { Err(Failure::Unknown) }
+                if !self.is(role) {
+                    return Err(Failure::Unknown);
+                }
+                if self.was_master() { stepped_down(done.first()) } else { Ok(Done::Ok) }
             }
             [_] => Err(Failure::Unknown),
         }
     }
 
     /// The transaction failed because of something besides the order itself.
-    pub(super) fn only_the_trimmings_failed(replies: &[Value]) -> bool {
-        let [_, order, .., exec, _] = replies else { return false };
+    pub(super) fn only_the_trimmings_failed(&self, replies: &[Value]) -> bool {
+        let [_, first, second, .., exec, _] = replies else { return false };
+        let order = if self.was_master() { second } else { first };
         let aborted = exec.as_error().is_some_and(|e| e.starts_with("EXECABORT"));
-        aborted && order.as_str() == Some("QUEUED")
+        aborted && first.as_error().is_none() && order.as_str() == Some("QUEUED")
     }
 
     fn is(&self, role: &Value) -> bool {
         let words: Vec<String> = role.as_list().unwrap_or_default().iter().map(text).collect();
         match (self, words.as_slice()) {
             (Become::Master, [role, ..]) => role == "master",
-            (Become::ReplicaOf(a), [role, host, port, ..]) => {
+            (Become::ReplicaOf(a) | Become::FormerMaster(a), [role, host, port, ..]) => {
                 role == "slave" && **host == *a.host && *port == a.port.to_string()
             }
             _ => false,
         }
+    }
+}
+
+/// What `ROLE` told just before the order: a master and how far it had come, or none.
+fn stepped_down(role: Option<&Value>) -> Result<Done, Failure> {
+    match role.and_then(Value::as_list) {
+        Some([role, offset, ..]) if role.as_str() == Some("master") => {
+            let offset = offset.as_integer().and_then(|n| n.try_into().ok()).ok_or(Failure::Unknown)?;
+            Ok(Done::Rested { offset })
+        }
+        Some(_) => Err(Failure::NotMaster),
+        None => Err(Failure::Unknown),
     }
 }
 
@@ -163,11 +195,40 @@ mod tests {
     }
 
     #[test]
+    fn a_master_that_steps_down_tells_what_it_was() {
+        let former = Become::FormerMaster(Address::new("h", 7));
+        let lines: Vec<String> = former.plain(&Names::default()).iter().map(|w| w.join(" ")).collect();
+        assert_eq!(lines.join("|"), "MULTI|ROLE|SLAVEOF h 7|EXEC|ROLE");
+        let (q, master) = (|| Value::simple("QUEUED"), || Value::Array(vec![Value::bulk("master"), Value::Integer(5)]));
+        let replies =
+            |was: Value, order: Value, is: Value| vec![Value::OK, q(), q(), Value::Array(vec![was, order]), is];
+        let table = [
+            (replies(master(), Value::OK, role_of("h", 7)), Ok(Done::Rested { offset: 5 })),
+            (replies(role_of("x", 1), Value::OK, role_of("h", 7)), Err(Failure::NotMaster)),
+            (replies(master(), err("ERR cluster"), master()), Err(Failure::Refused)),
+            (replies(master(), Value::OK, role_of("h", 8)), Err(Failure::Unknown)),
+            (replies(Value::Null, Value::OK, role_of("h", 7)), Err(Failure::Unknown)),
+        ];
+        for (replies, outcome) in table {
+            assert_eq!(former.outcome(&replies), outcome, "{replies:?}");
+        }
+    }
+
+    #[test]
     fn a_forbidden_trimming_is_told_from_a_forbidden_order() {
         let aborted = |order| queued(order, err("EXECABORT Transaction discarded"), Value::Null);
-        assert!(Become::only_the_trimmings_failed(&aborted(Value::simple("QUEUED"))));
-        assert!(!Become::only_the_trimmings_failed(&aborted(err("NOPERM"))));
-        assert!(!Become::only_the_trimmings_failed(&[]));
+        assert!(Become::Master.only_the_trimmings_failed(&aborted(Value::simple("QUEUED"))));
+        assert!(!Become::Master.only_the_trimmings_failed(&aborted(err("NOPERM"))));
+        assert!(!Become::Master.only_the_trimmings_failed(&[]));
+        let mut replies = aborted(Value::simple("QUEUED"));
+        replies.insert(1, Value::simple("QUEUED"));
+        let former = Become::FormerMaster(Address::new("h", 7));
+        assert!(former.only_the_trimmings_failed(&replies));
+        for forbidden in [1, 2] {
+            let mut replies = replies.clone();
+            replies[forbidden] = err("NOPERM");
+            assert!(!former.only_the_trimmings_failed(&replies), "{replies:?}");
+        }
     }
 
     #[test]

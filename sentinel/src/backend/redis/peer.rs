@@ -8,7 +8,7 @@ use crate::backend::{LinkId, Sink};
 use crate::core::action::HelloBody;
 use crate::core::durable::PeerKind;
 use crate::core::event::{Answer, Event, Question};
-use crate::core::ids::{Address, Epoch, MasterName, RunId, Target};
+use crate::core::ids::{Address, Epoch, MasterName, Millis, RunId, Target};
 use crate::resp::Value;
 
 /// The link to one peer. Dropping it gives it up.
@@ -42,12 +42,12 @@ impl Peer {
         });
     }
 
-    /// Asks about a master, and perhaps for a vote; told as [`Event::Answer`].
-    pub fn ask(&self, master: MasterName, question: &Question) {
+    /// Asks about a master, and perhaps for a vote; told as [`Event::Answer`] with this moment.
+    pub fn ask(&self, master: MasterName, asked: Millis, question: &Question) {
         let peer = self.id;
         self.link.orders().send(&[ask(question)], move |replies| {
             let answer = answer(replies.ok()?.first()?)?;
-            Some((Event::Answer { peer, master, answer }, None))
+            Some((Event::Answer { peer, master, asked, answer }, None))
         });
     }
 

@@ -16,7 +16,7 @@ use super::subscription::Subscription;
 use super::{hello, info};
 use crate::backend::{Backend, Fence, LinkId, Sink, Told};
 use crate::core::action::HelloBody;
-use crate::core::event::{Done, Event, Failure};
+use crate::core::event::{Done, Event, Failure, Role};
 use crate::core::ids::{Address, Millis, ServerRef, Target, Ticket};
 use crate::resp::Value;
 
@@ -84,6 +84,10 @@ impl Backend for Server {
         self.change_role(ticket, Become::ReplicaOf(master.clone()));
     }
 
+    fn step_down(&self, ticket: Ticket, master: &Address) {
+        self.change_role(ticket, Become::FormerMaster(master.clone()));
+    }
+
     fn fence(&self, ticket: Ticket, fence: &Fence) {
         let (orders, access) = (self.link.orders().clone(), self.access.clone());
         match fence.clone() {
@@ -145,7 +149,7 @@ async fn reconfigure(
     patience: Option<Duration>,
 ) -> Result<Done, Failure> {
     let replies = orders.ask(&what.transaction(&access.names), patience).await?;
-    if !Become::only_the_trimmings_failed(&replies) {
+    if !what.only_the_trimmings_failed(&replies) {
         return what.outcome(&replies);
     }
     tracing::warn!(server = %access.address, "no CONFIG REWRITE or CLIENT KILL allowed: its file and clients stay");
@@ -176,15 +180,25 @@ async fn set_gate(orders: &Orders, access: &Access, min_replicas: u32, max_lag_s
     Ok(Done::Ok)
 }
 
-/// Pauses writes and reads the offset at which they rest.
+/// Pauses a master's writes and reads the offset at which they rest. A replica is not paused: that would hold back only
+/// what sentinels publish there. One that stops being a master just then goes on at once.
 async fn pause(access: &Access, ms: u64) -> Result<Done, Failure> {
     let mut dialled = dial(access, Kind::Commands).await.map_err(|_| Failure::NotSent)?;
+    let info = || access.names.words("INFO", &["replication"]);
+    let report =
+        |replies: Vec<Value>| replies.last().and_then(Value::as_str).and_then(info::parse).ok_or(Failure::Unknown);
+    if report(dialled.ask(&[info()]).await.map_err(|_| Failure::Unknown)?)?.role != Role::Master {
+        return Err(Failure::NotMaster);
+    }
     let pause = access.names.words("CLIENT", &["PAUSE", &ms.to_string(), "WRITE"]);
-    let replies = dialled.ask(&[pause, access.names.words("INFO", &["replication"])]).await;
-    let replies = replies.map_err(|_| Failure::Unknown)?;
+    let replies = dialled.ask(&[pause, info()]).await.map_err(|_| Failure::Unknown)?;
     ok(replies.first())?;
-    let report = replies.get(1).and_then(Value::as_str).and_then(info::parse).ok_or(Failure::Unknown)?;
-    Ok(Done::Paused { offset: report.offset })
+    let report = report(replies)?;
+    if report.role == Role::Master {
+        return Ok(Done::Rested { offset: report.offset });
+    }
+    resume(access).await?;
+    Err(Failure::NotMaster)
 }
 
 async fn resume(access: &Access) -> Result<Done, Failure> {
