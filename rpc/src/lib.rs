@@ -1,9 +1,5 @@
 //! Typed service traits in, gRPC on the wire.
 
-// Clients, and services inside a process, use the routes, frames and counts that servers are made of; what only a server
-// asks of them stands idle without one.
-#![cfg_attr(not(feature = "server"), allow(dead_code, unused_imports))]
-
 // What the macros write says `::mainstay`; inside this crate too.
 extern crate self as mainstay;
 

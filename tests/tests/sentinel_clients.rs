@@ -11,54 +11,30 @@ use std::ffi::OsStr;
 use std::process::Command;
 use std::time::Duration;
 
-use testbed::redis::{Client, Sentinel, Server};
+use testbed::redis::{Client, Group, NAME, Sentinel};
 use testbed::{Process, eventually, eventually_some, tree};
 
 const SOON: Duration = Duration::from_secs(30);
-const NAME: &str = "mymaster";
 /// How many writes more show that a client is at work again.
 const SOME: u64 = 20;
 
 /// One master, two replicas, three sentinels with quorum 2.
-struct Group {
-    servers: Vec<Server>,
-    sentinels: Vec<Sentinel>,
-}
+struct Trio(Group);
 
-impl Group {
-    fn start() -> Group {
-        let master = Server::start("redis-0", &[]);
-        let replicas = [Server::replica("redis-1", &master, &[]), Server::replica("redis-2", &master, &[])];
-        replicas.iter().for_each(Server::synced);
-        let lines = format!(
-            "sentinel monitor {NAME} 127.0.0.1 {} 2\nsentinel down-after-milliseconds {NAME} 500\n\
-             sentinel failover-timeout {NAME} 10000",
-            master.port()
-        );
-        let ours = tree::built("mainstay-sentinel");
-        let sentinels: Vec<_> = (0..3).map(|i| Sentinel::start(&format!("sentinel-{i}"), &ours, &lines)).collect();
-        sentinels.iter().for_each(|s| s.knows(NAME, 2, 2));
-        Group { servers: [master].into_iter().chain(replicas).collect(), sentinels }
+impl Trio {
+    fn start() -> Trio {
+        let programs = [(); 3].map(|()| Group::ours());
+        Trio(Group::start(&programs, &[("down-after-milliseconds", "500"), ("failover-timeout", "10000")]))
     }
 
     fn addresses(&self) -> String {
-        let addresses: Vec<String> = self.sentinels.iter().map(|s| format!("127.0.0.1:{}", s.port())).collect();
+        let addresses: Vec<String> = self.0.sentinels.iter().map(|s| format!("127.0.0.1:{}", s.port())).collect();
         addresses.join(",")
-    }
-
-    /// The server that all sentinels show as the master, once that is another than `old`.
-    fn after(&self, old: usize) -> usize {
-        let old = self.servers[old].port();
-        eventually_some(SOON, "the sentinels agree on another master", || {
-            let shown: Vec<Option<u16>> = self.sentinels.iter().map(|s| s.master(NAME)).collect();
-            let first = shown[0].filter(|port| *port != old && shown.iter().all(|s| *s == Some(*port)))?;
-            self.servers.iter().position(|s| s.port() == first)
-        })
     }
 
     /// What the client has counted to, as a server has it.
     fn count(&self, server: usize) -> u64 {
-        let got = Client::to(self.servers[server].port()).and_then(|mut c| c.call(&["GET", "count"]));
+        let got = Client::to(self.0.servers[server].port()).and_then(|mut c| c.call(&["GET", "count"]));
         got.ok().and_then(|r| r.text().parse().ok()).unwrap_or_default()
     }
 
@@ -75,7 +51,7 @@ impl Group {
             ["sub", "psub"].contains(&key).then(|| value.parse::<u64>().ok())?
         };
         let listed = |s: &Sentinel| s.client().call(&["CLIENT", "LIST"]).map(|r| r.text()).unwrap_or_default();
-        self.sentinels.iter().map(|s| listed(s).split_whitespace().filter_map(number).sum::<u64>()).sum()
+        self.0.sentinels.iter().map(|s| listed(s).split_whitespace().filter_map(number).sum::<u64>()).sum()
     }
 }
 
@@ -88,7 +64,7 @@ enum Listens {
 
 /// Takes a client through the death of the master and a planned switchover, and gives its last line.
 fn goes_along(client: &str, mut command: Command, listens: Listens) -> String {
-    let mut group = Group::start();
+    let mut group = Trio::start();
     command.arg(NAME).arg(group.addresses());
     let mut process = Process::spawn(client, command).unwrap();
     process.line(SOON, "READY");
@@ -98,21 +74,21 @@ fn goes_along(client: &str, mut command: Command, listens: Listens) -> String {
         Listens::No => assert_eq!(group.subscriptions(), 0, "it subscribes after all: say so, and wait for it"),
     }
 
-    group.servers[0].process().kill().unwrap();
-    let second = group.after(0);
+    group.0.servers[0].process().kill().unwrap();
+    let second = group.0.agreed(group.0.servers[0].port());
     group.is_written(second);
-    group.servers[0].again();
-    eventually(SOON, "the old master to follow", || group.servers[0].info("master_link_status") == "up");
+    group.0.servers[0].again();
+    eventually(SOON, "the old master to follow", || group.0.servers[0].info("master_link_status") == "up");
     assert!(process.ended().is_none(), "{client} has given up");
 
     let switched = eventually_some(SOON, "a switchover to begin", || {
-        let asked = group.sentinels[0].client().call(&["SENTINEL", "FAILOVER", NAME]).ok()?.text();
+        let asked = group.0.sentinels[0].client().call(&["SENTINEL", "FAILOVER", NAME]).ok()?.text();
         (asked == "OK").then_some(second)
     });
-    let third = group.after(switched);
+    let third = group.0.agreed(group.0.servers[switched].port());
     group.is_written(third);
 
-    group.servers[third].client().call(&["SET", "stop", "1"]).unwrap();
+    group.0.servers[third].client().call(&["SET", "stop", "1"]).unwrap();
     assert!(process.wait(SOON).success());
     let said = process.stdout();
     let line = said.lines().last().unwrap_or_default().to_owned();

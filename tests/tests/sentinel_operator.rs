@@ -7,38 +7,23 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
-use testbed::redis::{Sentinel, Server};
+use testbed::redis::{Group, NAME, Server};
 use testbed::{Process, Scratch, eventually, eventually_some, ports, tree};
 
 const SOON: Duration = Duration::from_secs(30);
-const NAME: &str = "mymaster";
 
 /// Servers and sentinels that know each other.
-struct Group {
-    servers: Vec<Server>,
-    sentinels: Vec<Sentinel>,
-}
+struct Trio(Group);
 
-impl Group {
-    fn start() -> Group {
-        let master = Server::start("redis-0", &[]);
-        let replicas = ["redis-1", "redis-2"].map(|name| Server::replica(name, &master, &[]));
-        replicas.iter().for_each(Server::synced);
-        let lines = format!(
-            "sentinel monitor {NAME} 127.0.0.1 {} 2\nsentinel down-after-milliseconds {NAME} 500\n\
-             sentinel failover-timeout {NAME} 10000",
-            master.port()
-        );
-        let ours = tree::built("mainstay-sentinel");
-        let sentinels = [0, 1, 2].map(|i| Sentinel::start(&format!("sentinel-{i}"), &ours, &lines));
-        sentinels.iter().for_each(|s| s.knows(NAME, 2, 2));
-        let servers = std::iter::once(master).chain(replicas).collect();
-        Group { servers, sentinels: sentinels.into() }
+impl Trio {
+    fn start() -> Trio {
+        let programs = [(); 3].map(|()| Group::ours());
+        Trio(Group::start(&programs, &[("down-after-milliseconds", "500"), ("failover-timeout", "10000")]))
     }
 
     /// Runs a command at the first sentinel.
     fn run(&self, words: &str) -> Answer {
-        let at = format!("127.0.0.1:{}", self.sentinels[0].port());
+        let at = format!("127.0.0.1:{}", self.0.sentinels[0].port());
         run(&[&words.split(' ').collect::<Vec<_>>()[..], &["--at", &at]].concat())
     }
 
@@ -53,7 +38,7 @@ impl Group {
 
     /// What a sentinel has written of its history.
     fn history(&self, sentinel: usize) -> Value {
-        let state = self.sentinels[sentinel].state();
+        let state = self.0.sentinels[sentinel].state();
         let history = run(&["history", NAME, "--state", state.to_str().unwrap(), "--events", "--json"]).json();
         assert_eq!(undocumented(&history), [""; 0]);
         history
@@ -68,13 +53,13 @@ impl Group {
 
     fn server(&mut self, address: &str) -> &mut Server {
         let port: u16 = address.rsplit(':').next().unwrap().parse().unwrap();
-        self.servers.iter_mut().find(|s| s.port() == port).unwrap()
+        self.0.servers.iter_mut().find(|s| s.port() == port).unwrap()
     }
 
     /// Waits until two servers follow the third.
     fn synced(&self) {
-        let follow = || self.servers.iter().filter(|s| s.info("master_link_status") == "up").count();
-        eventually(SOON, "the replicas to follow", || follow() == self.servers.len() - 1);
+        let follow = || self.0.servers.iter().filter(|s| s.info("master_link_status") == "up").count();
+        eventually(SOON, "the replicas to follow", || follow() == self.0.servers.len() - 1);
     }
 
     /// Waits until all sentinels see this master and are at rest.
@@ -129,7 +114,7 @@ fn run(words: &[&str]) -> Answer {
 
 #[test]
 fn an_operator_looks_and_switches_over() {
-    let mut group = Group::start();
+    let mut group = Trio::start();
     let first = group.settled();
 
     let status = group.json("status");
@@ -167,13 +152,13 @@ fn an_operator_looks_and_switches_over() {
 
     let set = group.json(&format!("set {NAME} parallel-syncs 2 --all"));
     assert!(set["sentinels"].as_array().unwrap().iter().all(|s| s["ok"] == true), "{set}");
-    assert!(group.sentinels.iter().all(|s| s.field(NAME, "parallel-syncs").as_deref() == Some("2")));
+    assert!(group.0.sentinels.iter().all(|s| s.field(NAME, "parallel-syncs").as_deref() == Some("2")));
     assert_eq!(group.json("reset nobody")["sentinels"][0]["said"], "0");
 }
 
 #[test]
 fn a_no_and_a_sentinel_out_of_reach_have_their_exit_codes() {
-    let mut group = Group::start();
+    let mut group = Trio::start();
     group.settled();
     let unknown = group.run("why-not nobody");
     assert_eq!((unknown.code, unknown.err.contains("No such master")), (Some(1), true), "{unknown:?}");
@@ -185,19 +170,19 @@ fn a_no_and_a_sentinel_out_of_reach_have_their_exit_codes() {
     assert_eq!((nobody.code, nobody.err.contains("cannot be reached")), (Some(2), true), "{nobody:?}");
 
     // A peer that is gone makes the status a no, and says which.
-    let gone = group.sentinels[2].port();
-    group.sentinels[2].process().kill().unwrap();
+    let gone = group.0.sentinels[2].port();
+    group.0.sentinels[2].process().kill().unwrap();
     let status = group.run("status --json");
     let problems = status.json()["masters"][0]["problems"].to_string();
     assert_eq!(status.code, Some(1), "{status:?}");
     assert!(problems.contains(&format!("cannot be reached: 127.0.0.1:{gone}")), "{problems}");
-    group.sentinels[1].process().kill().unwrap();
+    group.0.sentinels[1].process().kill().unwrap();
     eventually(SOON, "the quorum to be out of reach", || group.run(&format!("ckquorum {NAME}")).code == Some(1));
 }
 
 #[test]
 fn a_pause_holds_a_failover_back_and_says_what_it_would_have_done() {
-    let mut group = Group::start();
+    let mut group = Trio::start();
     let first = group.settled();
     let paused = group.json(&format!("pause {NAME}"));
     assert!(paused["sentinels"].as_array().unwrap().iter().all(|s| s["ok"] == true), "{paused}");
@@ -226,7 +211,7 @@ fn a_pause_holds_a_failover_back_and_says_what_it_would_have_done() {
 
 #[test]
 fn a_drill_looks_first_and_measures_what_a_change_costs() {
-    let mut group = Group::start();
+    let mut group = Trio::start();
     let first = group.settled();
     let dir = Scratch::new("drill").unwrap();
 
@@ -260,7 +245,7 @@ fn a_drill_looks_first_and_measures_what_a_change_costs() {
     let second = group.settled();
     group.synced();
     let process = group.server(&second).process().id();
-    let at = format!("127.0.0.1:{}", group.sentinels[0].port());
+    let at = format!("127.0.0.1:{}", group.0.sentinels[0].port());
     let report = dir.join("kill").display().to_string();
     let kill = format!("kill -9 {process}");
     let words = ["drill", NAME, "--kill-with", &kill, "--yes", "--report", &report, "--json", "--at", &at];
@@ -273,7 +258,7 @@ fn a_drill_looks_first_and_measures_what_a_change_costs() {
     println!("{}", std::fs::read_to_string(format!("{report}.txt")).unwrap());
 
     // Now a server is missing: nothing is begun. The other follows by then.
-    let followed = |group: &Group| group.servers.iter().filter(|s| s.info("master_link_status") == "up").count() == 1;
+    let followed = |group: &Trio| group.0.servers.iter().filter(|s| s.info("master_link_status") == "up").count() == 1;
     eventually(SOON, "the replica that is left to follow", || followed(&group));
     let third = group.settled();
     let refused = group.run(&format!("drill {NAME} --yes --json"));

@@ -17,6 +17,7 @@ mod streaming;
 
 pub use channel::{CallService, Channel};
 pub use context::{Cx, Peer, detached};
+#[cfg(feature = "server")]
 pub(crate) use error::wire;
 pub use error::{CallError, ErrorInfo, Outcome, ServiceError};
 pub use error_field::ErrorField;

@@ -4,10 +4,7 @@
 //! out: the exact group and version; else, when the request names no version, the only or first one that is served
 //! under its group; else UNIMPLEMENTED. Built once, never changed: readers take no lock.
 
-use super::{
-    inline::Inline,
-    routes::{Handler, Routes, Serve},
-};
+use super::routes::{Handler, Routes, Serve};
 use crate::{
     call::{BoxFuture, Cx, Invocation, Method, Reason, Reply, ServiceDef, Status},
     layer::Named,
@@ -56,7 +53,8 @@ pub(crate) struct Route {
     pub(crate) method: Method,
     handler: Arc<dyn Handler>,
     /// Whether its handlers are short enough to run in the connection's task.
-    pub(crate) inline: Inline,
+    #[cfg(feature = "server")]
+    pub(crate) inline: super::inline::Inline,
 }
 
 impl Dispatch {
@@ -75,11 +73,13 @@ impl Dispatch {
     }
 
     /// What is served, in the order it was added.
+    #[cfg(feature = "server")]
     pub(crate) fn services(&self) -> &[&'static ServiceDef] {
         &self.0.services
     }
 
     /// Something is served at this path, in whatever version.
+    #[cfg(feature = "server")]
     pub(crate) fn knows(&self, path: &str) -> bool {
         self.0.paths.contains_key(path)
     }
@@ -148,7 +148,14 @@ impl Table {
         for (index, handler) in routes.handlers {
             let method = &routes.methods[index];
             let (key, method) = (key.clone(), method.clone());
-            let route = Arc::new(Route { definition, key, method, handler, inline: Inline::default() });
+            let route = Arc::new(Route {
+                definition,
+                key,
+                method,
+                handler,
+                #[cfg(feature = "server")]
+                inline: Default::default(),
+            });
             for name in std::iter::once(&definition.methods[index].name).chain(definition.methods[index].aliases) {
                 self.paths.entry(format!("/{}/{name}", definition.full_name)).or_default().push(route.clone());
             }

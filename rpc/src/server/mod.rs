@@ -7,10 +7,12 @@ mod builtin;
 mod dispatch;
 #[cfg(feature = "server")]
 mod health;
+#[cfg(feature = "server")]
 mod inline;
 #[cfg(feature = "server")]
 mod reflection;
 mod routes;
+#[cfg(feature = "server")]
 mod shutdown;
 mod stack;
 #[cfg(feature = "server")]
@@ -19,13 +21,17 @@ mod tally;
 
 #[cfg(feature = "server")]
 pub use builder::{Drained, Running, Server};
-pub(crate) use dispatch::{Dispatch, Place, Route};
+pub(crate) use dispatch::Dispatch;
+#[cfg(feature = "server")]
+pub(crate) use dispatch::{Place, Route};
 #[cfg(feature = "server")]
 pub use health::Health;
 #[cfg(feature = "server")]
 pub(crate) use inline::Took;
+#[cfg(feature = "server")]
 pub(crate) use routes::takes_one;
 pub use routes::{Routes, Serve};
+#[cfg(feature = "server")]
 pub(crate) use shutdown::{Phase, Shutdown};
 pub(crate) use stack::stack;
 #[cfg(feature = "server")]

@@ -4,7 +4,7 @@
 //! bytes. Types end here; above there are only invocations.
 
 use crate::call::{
-    BoxFuture, Cx, Frame, Kind, Method, Payload, Reason, Reply, ServiceDef, ServiceError, Status, Streaming, decode,
+    BoxFuture, Cx, Frame, Method, Payload, Reason, Reply, ServiceDef, ServiceError, Status, Streaming, decode,
 };
 use std::{fmt, sync::Arc};
 use tonic::Code;
@@ -174,6 +174,7 @@ fn message<Req: prost::Message + Default>(payload: Payload) -> Result<Req, Statu
 }
 
 /// The kinds whose request is one message.
-pub(crate) fn takes_one(kind: Kind) -> bool {
+#[cfg(feature = "server")]
+pub(crate) fn takes_one(kind: crate::call::Kind) -> bool {
     !kind.client_streams()
 }

@@ -18,8 +18,10 @@ struct Inner {
     fewer: Notify,
 }
 
+#[cfg(feature = "server")]
 struct Waiting<'a>(&'a Inner);
 
+#[cfg(feature = "server")]
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::SeqCst);
@@ -37,7 +39,10 @@ impl Tally {
     pub(crate) fn count(&self) -> usize {
         self.0.count.load(Ordering::SeqCst)
     }
+}
 
+#[cfg(feature = "server")]
+impl Tally {
     /// Waits until nothing is under way. Cancel safe.
     pub(crate) async fn zero(&self) {
         self.below(1).await;

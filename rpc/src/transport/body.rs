@@ -9,7 +9,6 @@ use crate::call::{Frame, FrameStream, Frames, Reason, Status};
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use h2::{RecvStream, SendStream};
-use http::HeaderMap;
 use std::{
     future::poll_fn,
     panic::AssertUnwindSafe,
@@ -28,6 +27,7 @@ const PIECE: usize = 32 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     Client,
+    #[cfg(feature = "server")]
     Server,
 }
 
@@ -93,6 +93,7 @@ impl Incoming {
     fn wrong(&self, what: &'static str) -> Status {
         let (reason, code) = match self.side {
             Side::Client => (Reason::BadResponse, Code::Internal),
+            #[cfg(feature = "server")]
             Side::Server => (Reason::BadRequest, Code::Internal),
         };
         Status::because(reason, code, what)
@@ -142,7 +143,9 @@ impl Incoming {
     fn bad(&self, error: DeframeError) -> Status {
         let (reason, code) = match (&error, self.side) {
             (DeframeError::TooLarge { .. }, _) => (Reason::MessageTooLarge, Code::ResourceExhausted),
+            #[cfg(feature = "server")]
             (DeframeError::NoEncoding, Side::Server) => (Reason::UnknownEncoding, Code::Internal),
+            #[cfg(feature = "server")]
             (_, Side::Server) => (Reason::BadRequest, Code::Internal),
             (_, Side::Client) => (Reason::BadResponse, Code::Internal),
         };
@@ -236,7 +239,8 @@ impl Outgoing {
     }
 
     /// Ends the stream with trailers.
-    pub(crate) fn finish(&mut self, trailers: HeaderMap) -> Result<(), Stopped> {
+    #[cfg(feature = "server")]
+    pub(crate) fn finish(&mut self, trailers: http::HeaderMap) -> Result<(), Stopped> {
         Ok(self.send.send_trailers(trailers)?)
     }
 
@@ -246,6 +250,7 @@ impl Outgoing {
     }
 
     /// Ready when the peer wants no more.
+    #[cfg(feature = "server")]
     pub(crate) fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.send.poll_reset(cx).map(|_| ())
     }

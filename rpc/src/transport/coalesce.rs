@@ -67,6 +67,7 @@ impl Burst {
     }
 
     /// So many bytes may be read, and no more until this is said again. Nothing wakes who has read them all.
+    #[cfg(feature = "server")]
     pub(crate) fn allow(&self, bytes: usize) {
         self.0.allowed.store(bytes, Relaxed);
     }
@@ -83,6 +84,7 @@ impl Burst {
     }
 
     /// The peer does not take what was written: the socket is full.
+    #[cfg(feature = "server")]
     pub(crate) fn blocked(&self) -> bool {
         self.0.blocked.load(Relaxed)
     }

@@ -12,7 +12,9 @@ use base64::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode, percent_encode};
+use percent_encoding::percent_decode;
+#[cfg(feature = "server")]
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use std::time::Duration;
 use tonic::{Code, metadata::MetadataMap};
 
@@ -29,6 +31,7 @@ pub(crate) const SERVICE_GROUP: HeaderName = HeaderName::from_static("tri-servic
 pub(crate) const APPLICATION_GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 
 /// What must not stand bare in `grpc-message`: what gRPC names, and `+` for Dubbo's Java client.
+#[cfg(feature = "server")]
 const ESCAPED: &AsciiSet = &CONTROLS.add(b'%').add(b'+');
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -40,6 +43,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 ///
 /// # Errors
 /// The text when it is none.
+#[cfg(feature = "server")]
 pub(crate) fn parse_timeout(value: &HeaderValue) -> Result<Duration, String> {
     let wrong = || format!("grpc-timeout must be up to eight digits and one of H M S m u n, not {value:?}");
     let text = value.to_str().map_err(|_| wrong())?;
@@ -74,6 +78,7 @@ pub(crate) fn format_timeout(timeout: Duration) -> HeaderValue {
 }
 
 /// Writes a status as trailers.
+#[cfg(feature = "server")]
 pub(crate) fn status_headers(status: Status) -> HeaderMap {
     let mut headers = status.metadata().clone().into_headers();
     headers.insert(GRPC_STATUS, code_value(status.code()));
@@ -92,6 +97,7 @@ pub(crate) fn status_headers(status: Status) -> HeaderMap {
 }
 
 /// Writes a code without allocating.
+#[cfg(feature = "server")]
 pub(crate) fn code_value(code: Code) -> HeaderValue {
     const TEXTS: [&str; 17] =
         ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16"];

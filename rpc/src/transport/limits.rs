@@ -69,6 +69,7 @@ impl Http2Limits {
 
     /// Calls that a peer may cancel before they are looked at; more at once is an attack. The default of 20 is less
     /// than what a caller with short deadlines gives up while this process is not scheduled.
+    #[cfg(feature = "server")]
     pub(crate) fn early_resets(&self) -> usize {
         (self.max_streams as usize / 8).max(20)
     }
