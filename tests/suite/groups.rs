@@ -144,6 +144,7 @@ pub(crate) const GROUPS: &[Group] = &[
             step(Always, "the program as a process", Target(TESTS, "sentinel_program")),
             step(Real, "failovers, also in one quorum with redis-sentinel", Target(TESTS, "sentinel_failover")),
             step(Real, "passwords and renamed commands", Target(TESTS, "sentinel_access")),
+            step(Real, "encrypted links", Target(TESTS, "sentinel_tls")),
             step(Real, "a disk that is full or read-only", Target(TESTS, "sentinel_disk")),
             step(Real, "clients of other languages through failovers", Target(TESTS, "sentinel_clients")),
             step(Real, "primaries and replicas in the registry", Target(TESTS, "sentinel_registry")),

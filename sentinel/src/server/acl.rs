@@ -1,4 +1,4 @@
-//! `ACL …`: who may do what. Changes last until the next start: the file is the place for what is to stay.
+//! `ACL …`: who may do what. Changes last until the next start, or are written to the ACL file by `ACL SAVE`.
 
 use bytes::Bytes;
 
@@ -42,14 +42,17 @@ pub(super) fn call(
         "dryrun" => dry_run(&texts, &words[1..], users),
         "genpass" => password(&texts),
         "log" => log(&texts, users, now),
-        "load" => match file.map(|path| users.load(path)) {
-            None => Step::error(NO_FILE),
-            Some(Ok(())) => Step::ok(),
-            Some(Err(why)) => Step::error(format!("ERR {why}")),
-        },
-        "save" if file.is_none() => Step::error(NO_FILE),
-        "save" => Step::error("ERR This sentinel does not write its ACL file: change the file, then call ACL LOAD"),
+        "load" => of_file(file.map(|path| users.load(path))),
+        "save" => of_file(file.map(|path| users.save(path))),
         _ => Step::one(help::of(by_full_name(b"acl"))),
+    }
+}
+
+fn of_file(done: Option<Result<(), String>>) -> Step {
+    match done {
+        None => Step::error(NO_FILE),
+        Some(Ok(())) => Step::ok(),
+        Some(Err(why)) => Step::error(format!("ERR {why}")),
     }
 }
 

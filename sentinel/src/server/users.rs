@@ -11,6 +11,7 @@ use super::glob;
 use super::subscriptions::By;
 use crate::conf::{Rule, Scope, ServerConfig, User, parse_users};
 use crate::core::ids::Millis;
+use crate::store::replace;
 
 /// The users, and what was refused lately.
 #[derive(Debug)]
@@ -65,6 +66,17 @@ impl Users {
         let _one = self.change.lock().unwrap_or_else(PoisonError::into_inner);
         self.all.store(Arc::new(named(std::iter::once(User::default_user()).chain(users))));
         Ok(())
+    }
+
+    /// Writes the ACL file from the users as they are. Comments in it are lost, as by Redis.
+    ///
+    /// # Errors
+    /// What the disk says; then the file is as it was.
+    pub(super) fn save(&self, path: &str) -> Result<(), String> {
+        // No change comes between what is written and what holds when this returns.
+        let _one = self.change.lock().unwrap_or_else(PoisonError::into_inner);
+        let text: String = self.all.load().values().map(|user| format!("user {user}\n")).collect();
+        replace(Path::new(path), text.as_bytes()).map_err(|error| format!("aclfile {path}: {error}"))
     }
 
     pub(super) fn all(&self) -> Arc<BTreeMap<String, Arc<User>>> {
@@ -243,7 +255,14 @@ mod tests {
         std::fs::write(&dir, "nonsense\n").unwrap();
         assert!(users.load(path).unwrap_err().contains("line 1: `nonsense`"));
         assert!(users.accepts("bob", b"x"));
+        users.set("amy", ["on", ">y", "+ping", "&+*"].into_iter()).unwrap();
+        users.save(path).unwrap();
+        let before = users.all();
+        users.remove(["amy"].into_iter());
+        users.load(path).unwrap();
+        assert_eq!(users.all(), before);
         std::fs::remove_file(&dir).unwrap();
+        assert!(users.save(&format!("{path}/no/such")).is_err());
         assert!(users.load(path).is_err());
     }
 }
