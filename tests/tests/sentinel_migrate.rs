@@ -57,7 +57,7 @@ fn one_at_a_time_there_and_back() {
     let replicas = [Server::replica("redis-1", &master, &[]), Server::replica("redis-2", &master, &[])];
     replicas.iter().for_each(Server::synced);
     let lines = format!(
-        "# ours to keep\nsentinel monitor {NAME} 127.0.0.1 {} 2\nsentinel down-after-milliseconds {NAME} 1500\n\
+        "# ours to keep\nsentinel monitor {NAME} 127.0.0.1 {} 2\nsentinel down-after-milliseconds {NAME} 1000\n\
          sentinel failover-timeout {NAME} 3000",
         master.port()
     );

@@ -42,7 +42,7 @@ fn bench(args: &Args) -> Result<(), String> {
     }
     let programs = CANDIDATES.iter().map(peers::build).collect::<Result<Vec<_>, _>>()?;
     let mut measured = Measured::new();
-    let mut rate = None;
+    let (mut rate, mut failed) = (None, Vec::new());
     for round in 0..args.rounds {
         eprintln!("round {} of {}", round + 1, args.rounds);
         let mut servers = Vec::new();
@@ -53,22 +53,36 @@ fn bench(args: &Args) -> Result<(), String> {
             rate = Some(saturation(&servers[0], args)? / 2.0);
         }
         for (r, row) in rows.iter().enumerate() {
-            // Each round begins with another one: being first or last in a row must not matter.
-            for turn in 0..CANDIDATES.len() {
-                let c = (turn + round as usize) % CANDIDATES.len();
-                if takes_part(&CANDIDATES[c], row) {
-                    let figures = servers[c].load(row, args.seconds, rate)?;
-                    measured.entry((r, c)).or_default().push(figures);
-                }
+            match take_turns(row, &servers, round, args.seconds, rate) {
+                Ok(all) => all.into_iter().for_each(|(c, figures)| measured.entry((r, c)).or_default().push(figures)),
+                Err(why) => failed.push(format!("round {} of {why}", round + 1)),
             }
         }
     }
     let lines = report::lines(&rows, &measured);
     print!("{}", report::table(&lines, rate));
+    failed.iter().for_each(|why| println!("does not count: {why}"));
     if args.json {
         println!("{}", report::json(&lines));
     }
-    Ok(())
+    match rows.iter().enumerate().find(|(r, _)| !measured.keys().any(|(measured, _)| measured == r)) {
+        Some((_, row)) => Err(format!("no round of {} counts", row.label())),
+        None => Ok(()),
+    }
+}
+
+/// One round of a row: every candidate's figures, or none, since a ratio wants both in the same round.
+fn take_turns(
+    row: &Row,
+    servers: &[peers::Server],
+    round: u32,
+    seconds: f64,
+    rate: Option<f64>,
+) -> Result<Vec<(usize, Figures)>, String> {
+    // Each round begins with another one: being first or last in a row must not matter.
+    let turns = (0..CANDIDATES.len()).map(|turn| (turn + round as usize) % CANDIDATES.len());
+    let there = turns.filter(|&c| takes_part(&CANDIDATES[c], row));
+    there.map(|c| servers[c].load(row, seconds, rate).map(|figures| (c, figures))).collect()
 }
 
 /// tonic's calls per second in a closed loop: the open loop runs at half of it, for everyone.
