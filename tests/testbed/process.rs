@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::Scratch;
 use crate::wait::poll;
+use crate::{Scratch, seed};
 
 /// How many lines of a log a failing test shows.
 const SHOWN: usize = 60;
@@ -33,6 +33,10 @@ impl Process {
     /// When it cannot be started: the error names the program.
     pub fn spawn(name: &str, mut command: Command) -> io::Result<Process> {
         let logs = Scratch::new(&format!("log-{}", name.replace(['/', ' '], "-")))?;
+        // What steers tests is not for programs: an application refuses a variable of its prefix that it does not know.
+        for name in seed::VARIABLES {
+            command.env_remove(name);
+        }
         command.stdin(Stdio::null()).stdout(File::create(logs.join("out"))?).stderr(File::create(logs.join("err"))?);
         let child = command.process_group(0).spawn().map_err(|e| {
             io::Error::new(e.kind(), format!("starting {name} ({}): {e}", command.get_program().to_string_lossy()))
@@ -239,6 +243,15 @@ mod tests {
     #[should_panic(expected = "the reason")]
     fn an_end_before_readiness_shows_the_logs() {
         sh("echo the reason >&2; exit 3").line(SOON, "listening ");
+    }
+
+    #[test]
+    fn what_steers_tests_is_not_passed_on() {
+        let mut env = Command::new("env");
+        env.envs(seed::VARIABLES.map(|name| (name, "1"))).env("OTHER", "1");
+        let mut env = Process::spawn("env", env).expect("env starts");
+        assert!(env.wait(SOON).success());
+        assert!(env.stdout().contains("OTHER=1") && !env.stdout().contains("MAINSTAY_"), "{}", env.stdout());
     }
 
     #[test]

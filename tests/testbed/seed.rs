@@ -7,9 +7,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub const SEED: &str = "MAINSTAY_SEED";
 /// The variable that `cargo suite --long` sets.
 pub const LONG: &str = "MAINSTAY_LONG";
-
 /// The variable of how many seeds a simulation runs with; `cargo suite --seeds` sets it.
 pub const SEEDS: &str = "MAINSTAY_SEEDS";
+/// All of them.
+pub(crate) const VARIABLES: [&str; 3] = [SEED, LONG, SEEDS];
 
 /// A source of numbers that can be had again. It prints itself when it is made: the harness shows that line with the
 /// test that failed.
