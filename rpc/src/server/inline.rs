@@ -1,8 +1,10 @@
 //! Whether a method's handlers are short enough to run inside the connection's own task.
 //!
 //! A handler that computes for 20 ms stops everyone on its connection for that long. Nobody marks all of these, so each
-//! method is watched: once a poll of its handler took long, its calls become tasks of their own for a while, and it
-//! goes on being watched there.
+//! method is watched: once a poll of its handler took long, its calls become tasks of their own for a hundred times as
+//! long, and it goes on being watched there. So connections are held up for one part in a hundred of the time at most,
+//! a method of which one call in a hundred computes stays in tasks for good, and a millisecond that somebody else took
+//! from the processor, which counts as the handler's, costs a tenth of a second.
 //!
 //! What counts is the processor's time: on a busy machine a thread is put aside in the middle of the shortest handler, and
 //! methods that become tasks for that would make it busier still. A handler that blocks its thread without computing
@@ -29,8 +31,8 @@ pub(crate) enum Took {
     Short,
     /// Longer than short, but without computing for long.
     Held,
-    /// Computed for long.
-    Long,
+    /// Computed for long: for this long.
+    Long(Duration),
 }
 
 /// A poll that takes longer than this is not short: spawning costs about a microsecond, so at a hundred the loss by
@@ -38,8 +40,10 @@ pub(crate) enum Took {
 pub(crate) const SHORT: Duration = Duration::from_micros(100);
 /// What computes for longer than this does so by itself: no page fault or interrupt takes as long.
 pub(crate) const LONG: Duration = Duration::from_millis(1);
-/// How long the calls of a method stay tasks after a long poll. A method with rare long calls stays there for good.
-const SPAWN_FOR: u64 = Duration::from_secs(10).as_micros() as u64;
+/// How many times as long as a long poll computed the calls of its method stay tasks.
+const SPAWN_TIMES: u32 = 100;
+/// How long they stay tasks after many polls that were held up: nobody knows for how long those would compute.
+const HELD_FOR: Duration = Duration::from_secs(10);
 /// One poll in so many may be held up without harm.
 const HELD: u32 = 16;
 /// As many in a row show that it is the handler.
@@ -54,40 +58,81 @@ impl Inline {
     /// A poll of a handler has ended.
     pub(crate) fn took(&self, took: Took, now: u64) {
         let held = self.held.load(Relaxed);
-        let long = match took {
-            Took::Short if held == 0 => return,
-            Took::Short => {
-                // Two at once may count as one: it is a measure, not an account.
-                self.held.store(held - 1, Relaxed);
-                return;
-            }
+        match took {
+            Took::Short if held == 0 => {}
+            // Two at once may count as one: it is a measure, not an account.
+            Took::Short => self.held.store(held - 1, Relaxed),
             Took::Held => {
                 self.held.store((held + HELD).min(MANY * HELD), Relaxed);
-                held + HELD >= MANY * HELD
+                if held + HELD >= MANY * HELD {
+                    self.spawn(HELD_FOR, now);
+                }
             }
-            Took::Long => true,
-        };
-        if long {
-            self.spawn_until.store(now + SPAWN_FOR, Relaxed);
+            Took::Long(computed) => self.spawn(computed.saturating_mul(SPAWN_TIMES), now),
         }
     }
+
+    /// Calls become tasks for this long at least.
+    fn spawn(&self, long: Duration, now: u64) {
+        let until = now.saturating_add(micros(long));
+        self.spawn_until.fetch_max(until, Relaxed);
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const MILLI: u64 = 1_000;
+
+    fn long(millis: u64) -> Took {
+        Took::Long(Duration::from_millis(millis))
+    }
+
     #[test]
-    fn one_long_poll_moves_the_method_into_tasks_for_a_while() {
+    fn one_long_poll_moves_the_method_into_tasks_for_a_hundred_times_as_long() {
         let inline = Inline::default();
         assert!(inline.admits(0));
         inline.took(Took::Short, 10);
         assert!(inline.admits(10));
-        inline.took(Took::Long, 100);
+        inline.took(long(20), 100);
         assert!(!inline.admits(101));
-        inline.took(Took::Short, 5_000_000);
-        assert!(!inline.admits(100 + SPAWN_FOR - 1));
-        assert!(inline.admits(100 + SPAWN_FOR));
+        inline.took(Took::Short, 1_000 * MILLI);
+        assert!(!inline.admits(100 + 2_000 * MILLI - 1));
+        assert!(inline.admits(100 + 2_000 * MILLI));
+    }
+
+    #[test]
+    fn a_shorter_one_takes_nothing_from_a_longer_one() {
+        let inline = Inline::default();
+        inline.took(long(20), 0);
+        inline.took(long(2), 10);
+        assert!(!inline.admits(1_999 * MILLI));
+        inline.took(Took::Long(Duration::MAX), 20);
+        assert!(!inline.admits(u64::MAX - 1));
+    }
+
+    /// Whatever the lengths and pauses of long polls, those that ran inside a connection's task, where they held it up,
+    /// took one part in a hundred of the time, and the very first one.
+    #[test]
+    fn connections_are_held_up_for_one_part_in_a_hundred_at_most() {
+        for (lasts, pause) in [(1, 0), (2, 30), (20, 100), (20, 1_999), (20, 2_500), (300, 10_000), (1_000, 7)] {
+            let inline = Inline::default();
+            let (mut now, mut held_up) = (0, 0);
+            for _ in 0..1_000 {
+                if inline.admits(now) {
+                    held_up += lasts * MILLI;
+                }
+                now += lasts * MILLI;
+                inline.took(long(lasts), now);
+                now += pause * MILLI;
+            }
+            assert!(held_up <= lasts * MILLI + now / 100, "{lasts} ms every {pause} ms: {held_up} of {now}");
+        }
     }
 
     #[test]
