@@ -100,6 +100,22 @@ impl Instance {
         }
     }
 
+    /// An instance that a registry tells of: nothing is made up, neither an id nor a time.
+    pub(crate) fn told(id: InstanceId, application: &str, host: &str, port: u16) -> Self {
+        Self {
+            id,
+            application: application.to_owned(),
+            host: host.to_owned(),
+            port,
+            weight: DEFAULT_WEIGHT,
+            zone: None,
+            role: None,
+            epoch: None,
+            labels: BTreeMap::new(),
+            started_at: 0,
+        }
+    }
+
     /// The same instance with this id instead.
     #[must_use]
     pub fn with_id(mut self, id: InstanceId) -> Self {
@@ -123,12 +139,13 @@ impl Instance {
 
     /// `host:port`, with an IPv6 address in brackets: what goes into a URI or to a resolver.
     pub fn address(&self) -> String {
-        if self.host.parse::<Ipv6Addr>().is_ok() {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
+        address(&self.host, self.port)
     }
+}
+
+/// `host:port`, with an IPv6 address in brackets.
+pub(crate) fn address(host: &str, port: u16) -> String {
+    if host.parse::<Ipv6Addr>().is_ok() { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 /// What a provider hands to [`Registry::register`](crate::Registry::register): one instance and all services on its
@@ -140,6 +157,9 @@ pub struct Registration {
     pub instance: Instance,
     /// The services it offers there.
     pub keys: Vec<ServiceKey>,
+    /// The names of their methods on the wire, where they are known; some peers want them.
+    #[serde(default, with = "pairs", skip_serializing_if = "BTreeMap::is_empty")]
+    pub methods: BTreeMap<ServiceKey, Vec<String>>,
 }
 
 impl Registration {
@@ -148,7 +168,30 @@ impl Registration {
         let mut keys: Vec<_> = keys.into_iter().collect();
         keys.sort();
         keys.dedup();
-        Self { instance, keys }
+        Self { instance, keys, methods: BTreeMap::new() }
+    }
+
+    /// The same, and these are the methods of `key`.
+    #[must_use]
+    pub fn with_methods(mut self, key: ServiceKey, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.methods.insert(key, names.into_iter().map(Into::into).collect());
+        self
+    }
+}
+
+/// The methods as a list of pairs: JSON has no keys but texts.
+mod pairs {
+    use super::*;
+    use serde::{Deserializer, Serializer};
+
+    type Methods = BTreeMap<ServiceKey, Vec<String>>;
+
+    pub(super) fn serialize<S: Serializer>(methods: &Methods, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(methods)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Methods, D::Error> {
+        Ok(Vec::<(ServiceKey, Vec<String>)>::deserialize(deserializer)?.into_iter().collect())
     }
 }
 
@@ -183,6 +226,18 @@ mod tests {
         let new: Result<Instance, _> =
             serde_json::from_str(r#"{"id":"1","application":"a","host":"h","port":1,"mood":{"x":1}}"#);
         assert!(new.is_ok(), "fields of later versions are ignored");
+    }
+
+    #[test]
+    fn methods_survive_json_and_may_be_missing() {
+        let key = ServiceKey::new("a.B").with_version("1");
+        let plain = Registration::new(Instance::new("a", "h", 1), [key.clone()]);
+        let text = serde_json::to_string(&plain).unwrap();
+        assert!(!text.contains("methods"), "{text}");
+        assert_eq!(serde_json::from_str::<Registration>(&text).unwrap(), plain);
+        let full = plain.with_methods(key, ["Level", "level"]);
+        let text = serde_json::to_string(&full).unwrap();
+        assert_eq!(serde_json::from_str::<Registration>(&text).unwrap(), full);
     }
 
     #[test]

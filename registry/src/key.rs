@@ -47,13 +47,18 @@ impl ServiceKey {
     }
 
     /// Whether a provider that announces `offered` is meant by this key as a consumer writes it: the interface is
-    /// equal, and group and version are equal or `*`, which takes any (Dubbo's wildcard).
+    /// equal, and group and version are equal or `*`, which takes any; a group may also be a list, as `blue,green`, which
+    /// takes each of them. Dubbo's rules.
     pub fn matches(&self, offered: &ServiceKey) -> bool {
         fn part(wanted: &Option<String>, offered: &Option<String>) -> bool {
             wanted.as_deref() == Some("*") || wanted == offered
         }
+        fn listed(wanted: &Option<String>, offered: &Option<String>) -> bool {
+            let (Some(wanted), Some(offered)) = (wanted, offered) else { return false };
+            wanted.contains(',') && wanted.split(',').any(|one| one.trim() == offered)
+        }
         self.interface == offered.interface
-            && part(&self.group, &offered.group)
+            && (part(&self.group, &offered.group) || listed(&self.group, &offered.group))
             && part(&self.version, &offered.version)
     }
 }
@@ -152,6 +157,10 @@ mod tests {
             ("blue/a.B", false),
             ("blue/a.B:2.0.0", false),
             ("*/a.C:*", false),
+            ("green,blue/a.B:1.0.0", true),
+            ("green, blue/a.B:*", true),
+            ("green,red/a.B:1.0.0", false),
+            ("blue/a.B:1.0.0,2.0.0", false),
         ] {
             assert_eq!(wanted.parse::<ServiceKey>().unwrap().matches(&offered), expected, "{wanted}");
         }

@@ -34,6 +34,7 @@
 //! | `url.rs`, `capability.rs`, `error.rs` | which adapter, what it can do, what went wrong |
 //! | `file/`, `memory/`, `fixed/` | the adapters `file://` (embedded default), `memory://`, `static://` |
 //! | `dns/` | the adapter `dns://` |
+//! | `dubbo/` | what Dubbo's peers write into registries, and how they read it |
 
 mod backend;
 mod backoff;
@@ -43,6 +44,7 @@ mod catalog;
 mod controller;
 #[cfg(feature = "dns")]
 pub mod dns;
+pub mod dubbo;
 mod error;
 mod feed;
 #[cfg(feature = "file")]
@@ -77,7 +79,7 @@ pub use keeper::Keeper;
 pub use key::{MAX_KEY_LEN, ServiceKey};
 pub use lease::{Lease, LeaseState};
 pub use memory::MemoryRegistry;
-pub use port::{Change, Discover, DownCause, Lookup, Registry, Survey};
+pub use port::{Change, Discover, DownCause, Lookup, MAX_SKIPPED, Registry, Survey};
 pub use protect::{Health, Hold, HoldReason, Protection};
 pub use spelling::nearest;
 pub use url::{Hub, RegistryUrl, check, connect};

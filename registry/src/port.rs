@@ -145,7 +145,12 @@ pub struct Survey {
     pub unwell: Option<String>,
     /// What is held back at the moment, and why; see [`Protection`](crate::Protection).
     pub hold: Option<Hold>,
+    /// Records of peers that are not taken: which, and a stable word that says why. Not more than [`MAX_SKIPPED`].
+    pub skipped: Vec<(String, &'static str)>,
 }
+
+/// How many records that are not taken a [`Survey`] names.
+pub const MAX_SKIPPED: usize = 100;
 
 impl Survey {
     /// A survey of these keys and nothing else known; for adapters.

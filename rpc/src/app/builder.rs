@@ -20,6 +20,7 @@ use crate::{
 };
 use mainstay_registry::{Discover, Hub, RegistryUrl, ServiceKey, connect};
 use std::{
+    collections::BTreeSet,
     fmt::{self, Display},
     fs, io,
     io::Write as _,
@@ -290,7 +291,10 @@ impl App {
             listening,
             advertised,
         };
+        let methods: Vec<_> =
+            keys.iter().cloned().zip(self.services.iter().map(|service| method_names(service))).collect();
         let registration = mainstay_registry::Registration::new(instance, keys);
+        let registration = methods.into_iter().fold(registration, |all, (key, names)| all.with_methods(key, names));
         Ok(RunningApp::new(server, &hub, registration, readiness, plan))
     }
 
@@ -307,6 +311,13 @@ impl fmt::Debug for App {
             .field("services", &services)
             .finish_non_exhaustive()
     }
+}
+
+/// The names that a service's methods are called by, each once, in order.
+fn method_names(service: &ServiceDef) -> Vec<&'static str> {
+    let all = service.methods.iter().flat_map(|method| [method.name].into_iter().chain(method.aliases.iter().copied()));
+    let names: BTreeSet<_> = all.collect();
+    names.into_iter().collect()
 }
 
 /// A key that is there more than once.
