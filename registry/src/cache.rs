@@ -1,4 +1,5 @@
-//! The last good set on disk, so that a consumer that starts while its registry is away still finds its providers.
+//! The last good set on disk, so that a consumer that starts while its registry is away still finds its providers. What a
+//! config centre said last is kept in the same way.
 //!
 //! One small file per registry and lookup, in a private directory, replaced by renaming. A cache is a convenience:
 //! where it cannot be written, one warning says so and there is none.
@@ -11,7 +12,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     feed::InstanceSet,
@@ -30,11 +31,11 @@ pub struct Cache {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct Kept<T> {
     subject: String,
     /// Milliseconds since the Unix epoch.
     saved_at: u64,
-    instances: Vec<Instance>,
+    value: T,
 }
 
 impl Cache {
@@ -61,15 +62,21 @@ impl Cache {
 
     /// The set that was saved last, and how long ago; `None` if there is none that can be read.
     pub fn load(&self) -> Option<(InstanceSet, Duration)> {
+        let (instances, age) = self.load_as::<Vec<Instance>>()?;
+        Some((instances.into_iter().map(|i| (i.id.clone(), Arc::new(i))).collect(), age))
+    }
+
+    /// [`load`](Self::load) of what was saved with [`save_as`](Self::save_as).
+    pub(crate) fn load_as<T: DeserializeOwned>(&self) -> Option<(T, Duration)> {
         if fs::metadata(&self.file).ok()?.len() > MAX_FILE {
             return None;
         }
-        let kept: Kept = serde_json::from_slice(&fs::read(&self.file).ok()?).ok()?;
+        let kept: Kept<T> = serde_json::from_slice(&fs::read(&self.file).ok()?).ok()?;
         if kept.subject != self.subject {
             return None;
         }
         let age = Duration::from_millis(now_millis().saturating_sub(kept.saved_at));
-        Some((kept.instances.into_iter().map(|i| (i.id.clone(), Arc::new(i))).collect(), age))
+        Some((kept.value, age))
     }
 
     /// Saves a set in the place of the one before.
@@ -77,8 +84,12 @@ impl Cache {
     /// # Errors
     /// Whatever the file system says; the one before is still there then.
     pub fn save(&self, set: &InstanceSet) -> io::Result<()> {
-        let instances = set.values().map(|instance| Instance::clone(instance)).collect();
-        let kept = Kept { subject: self.subject.clone(), saved_at: now_millis(), instances };
+        self.save_as(&set.values().map(|instance| Instance::clone(instance)).collect::<Vec<_>>())
+    }
+
+    /// [`save`](Self::save) of anything.
+    pub(crate) fn save_as<T: Serialize>(&self, value: &T) -> io::Result<()> {
+        let kept = Kept { subject: self.subject.clone(), saved_at: now_millis(), value };
         let temporary = self.file.with_extension(format!("{:016x}.tmp", fresh()));
         let saved = fs::write(&temporary, serde_json::to_vec(&kept)?).and_then(|()| fs::rename(&temporary, &self.file));
         if saved.is_err() {

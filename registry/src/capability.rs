@@ -33,7 +33,7 @@ impl Capabilities {
     };
 
     /// `memory://`: the process is the registry, so nothing of it outlives a kill.
-    pub const MEMORY: Self = Self { register: true, ..Self::NONE };
+    pub const MEMORY: Self = Self { register: true, config: true, ..Self::NONE };
 
     /// `static://`: a list in the URL.
     pub const STATIC: Self = Self::NONE;
@@ -42,7 +42,7 @@ impl Capabilities {
     pub const DNS: Self = Self { server_restart: true, ..Self::NONE };
 
     /// `file://`: the kernel is the failure detector, and a directory that is removed is made again.
-    pub const FILE: Self = Self { register: true, detect_kill: true, server_restart: true, ..Self::NONE };
+    pub const FILE: Self = Self { register: true, detect_kill: true, server_restart: true, config: true, ..Self::NONE };
 
     /// The columns of the table, in order.
     fn columns(self) -> [(&'static str, bool); 6] {
@@ -94,6 +94,6 @@ mod tests {
         let lines: Vec<_> = table.lines().collect();
         assert_eq!(lines.len(), 2 + ADAPTERS.len());
         assert!(lines.iter().all(|line| line.matches('|').count() == 8), "{table}");
-        assert_eq!(lines[2], "| `file://` | yes | yes | no | yes | no | no |");
+        assert_eq!(lines[2], "| `file://` | yes | yes | no | yes | no | yes |");
     }
 }

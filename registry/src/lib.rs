@@ -32,6 +32,7 @@
 //! | `backoff.rs` | how long to wait before the next try |
 //! | `protect.rs`, `cache.rs`, `keeper.rs` | consumers of a registry that can be unwell: what to believe, the last good set |
 //! | `url.rs`, `capability.rs`, `error.rs` | which adapter, what it can do, what went wrong |
+//! | `config/` | settings and rules: the port `ConfigCenter`, what its adapters share |
 //! | `file/`, `memory/`, `fixed/` | the adapters `file://` (embedded default), `memory://`, `static://` |
 //! | `dns/` | the adapter `dns://` |
 //! | `dubbo/` | what Dubbo's peers write into registries, and how they read it |
@@ -41,6 +42,7 @@ mod backoff;
 mod cache;
 mod capability;
 mod catalog;
+pub mod config;
 mod controller;
 #[cfg(feature = "dns")]
 pub mod dns;
@@ -65,13 +67,14 @@ pub use backend::Role;
 pub use backoff::Backoff;
 pub use cache::Cache;
 pub use capability::{ADAPTERS, Capabilities, capability_table};
+pub use config::{ConfigCenter, ConfigError, ConfigKey, MemoryConfig};
 pub use controller::{Seen, Timing};
 #[cfg(feature = "dns")]
 pub use dns::DnsRegistry;
 pub use error::RegistryError;
 pub use feed::{Changes, Feed, InstanceSet};
 #[cfg(feature = "file")]
-pub use file::FileRegistry;
+pub use file::{FileConfig, FileRegistry};
 pub use fixed::FixedRegistry;
 pub use instance::{DEFAULT_WEIGHT, Instance, InstanceId, Registration};
 pub use keep::{Record, keep};

@@ -6,7 +6,8 @@
 use std::{collections::BTreeMap, fmt::Display, str::FromStr, sync::Arc};
 
 use crate::{
-    capability::Capabilities,
+    capability::{ADAPTERS, Capabilities},
+    config::{ConfigCenter, ConfigError, MemoryConfig},
     error::RegistryError,
     feed::Changes,
     fixed::FixedRegistry,
@@ -29,6 +30,7 @@ const MAX_URL_LEN: usize = 1 << 20;
 pub struct Hub {
     registry: Arc<dyn Registry>,
     discover: Arc<dyn Discover>,
+    config: Option<Arc<dyn ConfigCenter>>,
 }
 
 /// The registry that `url` means: `file://[/dir]`, `memory://[name]`, `static://host:port,…`, `dns://name:port`.
@@ -41,10 +43,14 @@ pub fn connect(url: &str) -> Result<Hub, RegistryError> {
     let url = RegistryUrl::parse(url)?;
     match Adapter::of(&url)? {
         #[cfg(feature = "file")]
-        Adapter::File => Ok(Hub::new(crate::file::FileRegistry::from_url(&url)?)),
+        Adapter::File => {
+            let registry = crate::file::FileRegistry::from_url(&url)?;
+            let config = crate::file::FileConfig::beside(&registry);
+            Ok(Hub::new(registry).with_config(config))
+        }
         Adapter::Memory => {
             url.only_parameters(&[])?;
-            Ok(Hub::new(MemoryRegistry::named(url.authority())))
+            Ok(Hub::new(MemoryRegistry::named(url.authority())).with_config(MemoryConfig::new()))
         }
         Adapter::Static => Ok(Hub::new(FixedRegistry::from_url(&url)?)),
         #[cfg(feature = "dns")]
@@ -100,12 +106,32 @@ impl Hub {
     /// A hub over one adapter.
     pub fn new<A: Registry + Discover + 'static>(adapter: A) -> Self {
         let adapter = Arc::new(adapter);
-        Self { registry: adapter.clone(), discover: adapter }
+        Self { registry: adapter.clone(), discover: adapter, config: None }
     }
 
     /// A hub that registers with one and looks into another, such as while moving between two registries.
     pub fn of(registry: Arc<dyn Registry>, discover: Arc<dyn Discover>) -> Self {
-        Self { registry, discover }
+        Self { registry, discover, config: None }
+    }
+
+    /// The same hub, with a config centre.
+    #[must_use]
+    pub fn with_config(mut self, config: impl ConfigCenter + 'static) -> Self {
+        self.config = Some(Arc::new(config));
+        self
+    }
+
+    /// The config centre that is kept beside the registry. Whoever keeps it elsewhere connects to there:
+    /// `connect("zookeeper://…")?.config_center()?`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Unsupported`] where there is none.
+    pub fn config_center(&self) -> Result<Arc<dyn ConfigCenter>, ConfigError> {
+        self.config.clone().ok_or_else(|| {
+            let can = ADAPTERS.into_iter().filter(|(_, can)| can.config);
+            let known = can.map(|(scheme, _)| scheme).collect::<Vec<_>>().join(", ");
+            ConfigError::Unsupported { registry: Discover::describe(self), known }
+        })
     }
 }
 

@@ -21,7 +21,9 @@
 //! | `disk.rs` | the file operations |
 //! | `own.rs` | this process's own record |
 //! | `watch.rs`, `follow.rs` | hints, and the task that follows them |
+//! | `config.rs` | the config centre, in a folder of the directory |
 
+mod config;
 mod directory;
 mod disk;
 mod follow;
@@ -38,6 +40,7 @@ use std::{
 
 use tokio::{runtime::Handle, sync::watch as signal, task::JoinHandle, time::Instant};
 
+pub use self::config::FileConfig;
 pub use self::record::{MAX_FILES, MAX_RECORD};
 use self::{follow::Follower, own::Own};
 use crate::{

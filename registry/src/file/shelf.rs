@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use super::record::{MAX_FILES, generation_of, is_temporary};
+use super::{
+    config,
+    record::{MAX_FILES, generation_of, is_temporary},
+};
 use crate::port::DownCause;
 
 /// When a record is probed after a hint.
@@ -136,7 +139,7 @@ impl Shelf {
         for name in names {
             if is_temporary(name) {
                 self.temporary.entry(name.clone()).or_insert(now);
-            } else if generation_of(name).is_none() && self.ignored.insert(name.clone()) {
+            } else if generation_of(name).is_none() && name != config::FOLDER && self.ignored.insert(name.clone()) {
                 listing.foreign.push(name.clone());
             }
         }

@@ -1,6 +1,6 @@
 //! The adapters as subjects of the suite.
 
-use mainstay_registry::{Capabilities, FixedRegistry, Hub, Instance, MemoryRegistry};
+use mainstay_registry::{Capabilities, FixedRegistry, Hub, Instance, MemoryConfig, MemoryRegistry};
 
 use crate::rows::{Subject, conform};
 
@@ -12,7 +12,7 @@ impl Subject for Memory {
     const SCHEME: &str = "memory://";
 
     fn client(&self) -> Hub {
-        Hub::new(self.0.clone())
+        Hub::new(self.0.clone()).with_config(MemoryConfig::new())
     }
 
     async fn tamper(&self) {
@@ -47,7 +47,7 @@ async fn static_conforms() {
 
 #[cfg(all(feature = "file", unix))]
 mod file {
-    use mainstay_registry::FileRegistry;
+    use mainstay_registry::connect;
 
     use super::*;
     use crate::{child::Provider, file::ENTRY, support::Scratch};
@@ -59,7 +59,7 @@ mod file {
         const SCHEME: &str = "file:///";
 
         fn client(&self) -> Hub {
-            Hub::new(FileRegistry::open(self.0.path().join("registry")).unwrap())
+            connect(&format!("file://{}", self.0.path().join("registry").display())).unwrap()
         }
 
         async fn tamper(&self) {

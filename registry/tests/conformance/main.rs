@@ -5,6 +5,7 @@
 mod adapters;
 #[cfg(all(feature = "file", unix))]
 mod child;
+mod config;
 #[cfg(all(feature = "file", unix))]
 mod file;
 mod rows;

@@ -63,7 +63,8 @@ pub(crate) async fn conform<S: Subject>(subject: S) {
     if server_restart {
         row("server restart", survives_a_restart(&subject)).await;
     }
-    assert!(!(detect_stop || ensemble || config), "declared, and there is no row for it yet: write it");
+    assert_eq!(subject.client().config_center().is_ok(), config, "it has a config centre where it says so");
+    assert!(!(detect_stop || ensemble), "declared, and there is no row for it yet: write it");
 }
 
 async fn row(name: &str, run: impl Future<Output = ()>) {
