@@ -85,4 +85,4 @@ pub use memory::MemoryRegistry;
 pub use port::{Change, Discover, DownCause, Lookup, MAX_SKIPPED, Registry, Survey};
 pub use protect::{Health, Hold, HoldReason, Protection};
 pub use spelling::nearest;
-pub use url::{Hub, RegistryUrl, check, connect};
+pub use url::{Hub, RegistryUrl, check, connect, connect_with};

@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, fmt::Display, str::FromStr, sync::Arc};
 use crate::{
     capability::{ADAPTERS, Capabilities},
     config::{ConfigCenter, ConfigError, MemoryConfig},
+    dubbo::Links,
     error::RegistryError,
     feed::Changes,
     fixed::FixedRegistry,
@@ -40,6 +41,14 @@ pub struct Hub {
 /// # Errors
 /// An unreadable URL, an unknown scheme, a feature that is off, a directory that is not safe to use.
 pub fn connect(url: &str) -> Result<Hub, RegistryError> {
+    connect_with(url, Links::default())
+}
+
+/// The same, with what a registry can use of the rest of the system.
+///
+/// # Errors
+/// As [`connect`].
+pub fn connect_with(url: &str, _links: Links) -> Result<Hub, RegistryError> {
     let url = RegistryUrl::parse(url)?;
     match Adapter::of(&url)? {
         #[cfg(feature = "file")]

@@ -1,14 +1,23 @@
-//! Dubbo's data model: what its peers write into registries, and how they read it. Pure, without IO; the adapters of
-//! ZooKeeper and Nacos share it.
+//! Dubbo's data model: what its peers write into registries, and how they read it. The adapters of ZooKeeper and Nacos
+//! share it. All of it is pure but for a port.
 //!
 //! | file | what |
 //! |---|---|
 //! | `escape.rs` | the dialect of percent-encoding that names of nodes are written in |
 //! | `provider.rs` | the interface level: a provider as a URL, and what it offers |
+//! | `instance.rs` | the application level: one process of an application |
+//! | `metadata.rs` | the application level: what an application offers, as a document with a revision |
+//! | `fetch.rs` | the port by which a provider is asked for that document |
 //!
 //! Read from the sources of Dubbo Java 3.3 and dubbo-go 3.3, and compared with what both wrote into real registries.
 
 pub mod escape;
+mod fetch;
+mod instance;
+mod metadata;
 mod provider;
 
+pub use fetch::{FetchMetadata, Fetched, Links, MetadataAddress};
+pub use instance::{BadInstance, MAX_INSTANCE, MetadataSource, ServiceInstance};
+pub use metadata::{BadMetadata, MAX_METADATA, MetadataInfo, ServiceInfo};
 pub use provider::{MAX_URL, ProviderUrl, Skipped};

@@ -360,6 +360,9 @@ fn host_and_port(authority: &str) -> Result<(&str, u16), Skipped> {
         }
         None => authority.rsplit_once(':').map_or((authority, None), |(host, port)| (host, Some(port))),
     };
+    if host.contains(['[', ']']) {
+        return Err(Skipped::NotAUrl);
+    }
     match port {
         None => Ok((host, 0)),
         Some(port) => port.parse().map(|port| (host, port)).map_err(|_| Skipped::NoPort),
