@@ -9,6 +9,7 @@ pub mod backend;
 pub mod call;
 pub mod client;
 mod cluster;
+pub mod dubbo;
 #[cfg(feature = "server")]
 pub mod edge;
 mod error;

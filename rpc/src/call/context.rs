@@ -6,6 +6,7 @@
 //! and [`detached`] leaves it behind on purpose.
 
 use super::{Invocation, Method};
+use crate::dubbo::{AttachmentError, Attachments};
 use std::{
     fmt,
     net::SocketAddr,
@@ -70,6 +71,17 @@ impl Cx {
         &self.0.metadata
     }
 
+    /// The attachments that a Dubbo consumer sent, with the capitals of their names. Reads them anew each time.
+    pub fn attachments(&self) -> Attachments {
+        Attachments::of(&self.0.metadata)
+    }
+
+    /// The application that calls, as a Dubbo consumer says (`tri-consumer-appname`). Anybody can say anything: it is for
+    /// logs and for routing, not for trust.
+    pub fn consumer(&self) -> Option<&str> {
+        self.0.metadata.get("tri-consumer-appname")?.to_str().ok()
+    }
+
     /// When the caller stops waiting, on tokio's clock.
     pub fn deadline(&self) -> Option<Instant> {
         self.0.deadline
@@ -99,6 +111,17 @@ impl Cx {
     /// The same for binary metadata; the key ends in `-bin`.
     pub fn set_trailer_bin(&self, key: MetadataKey<Binary>, value: MetadataValue<Binary>) {
         self.beside(|beside| beside.trailers.append_bin(key, value));
+    }
+
+    /// Sends an attachment back, where Dubbo's consumers read it: after the answer. The name may have capitals.
+    ///
+    /// # Errors
+    /// As [`Attachments::set`].
+    pub fn set_attachment(&self, name: &str, value: impl Into<String>) -> Result<(), AttachmentError> {
+        let mut one = Attachments::new();
+        one.set(name, value)?;
+        self.beside(|beside| one.write_to(&mut beside.trailers));
+        Ok(())
     }
 
     /// What [`set_header`](Self::set_header) collected.

@@ -3,6 +3,7 @@
 //! Client, server, gateway, in-process and mock all speak [`Invocation`] → [`Reply`] or [`Status`], so a layer is
 //! written once. Types exist at the two ends only; in between there are bytes.
 
+mod beside;
 mod channel;
 mod context;
 mod error;
@@ -15,9 +16,9 @@ mod reason;
 mod status;
 mod streaming;
 
+pub use beside::Beside;
 pub use channel::{CallService, Channel};
 pub use context::{Cx, Peer, detached};
-#[cfg(feature = "server")]
 pub(crate) use error::wire;
 pub use error::{CallError, ErrorInfo, Outcome, ServiceError};
 pub use error_field::ErrorField;

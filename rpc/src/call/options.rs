@@ -1,5 +1,7 @@
 //! What a caller may say of one call, over what the method says.
 
+use super::Beside;
+use crate::dubbo::{self, AttachmentError, Attachments};
 use std::time::Duration;
 use tonic::metadata::{Ascii, Binary, MetadataKey, MetadataMap, MetadataValue};
 
@@ -11,6 +13,7 @@ pub struct CallOptions {
     pub(crate) retries: Option<u32>,
     pub(crate) gzip: Option<bool>,
     pub(crate) metadata: MetadataMap,
+    pub(crate) beside: Option<Beside>,
 }
 
 /// Options that bound a call's whole time.
@@ -60,14 +63,39 @@ impl CallOptions {
         self
     }
 
+    /// Sends an attachment of Dubbo along: metadata whose name may have capitals.
+    ///
+    /// # Errors
+    /// As [`Attachments::set`].
+    pub fn attachment(mut self, name: &str, value: impl Into<String>) -> Result<Self, AttachmentError> {
+        let mut one = Attachments::new();
+        one.set(name, value)?;
+        one.write_to(&mut self.metadata);
+        Ok(self)
+    }
+
+    /// Sends attachments of Dubbo along.
+    #[must_use]
+    pub fn attachments(mut self, attachments: &Attachments) -> Self {
+        attachments.write_to(&mut self.metadata);
+        self
+    }
+
+    /// Keeps what comes beside the answers of one message: metadata, trailers, attachments.
+    #[must_use]
+    pub fn beside(mut self, beside: &Beside) -> Self {
+        self.beside = Some(beside.clone());
+        self
+    }
+
     /// These options, and where they say nothing, those of `base`.
     pub(crate) fn over(mut self, base: &Self) -> Self {
         self.timeout = self.timeout.or(base.timeout);
         self.retries = self.retries.or(base.retries);
         self.gzip = self.gzip.or(base.gzip);
-        let mut metadata = base.metadata.clone().into_headers();
-        metadata.extend(std::mem::take(&mut self.metadata).into_headers());
-        self.metadata = MetadataMap::from_headers(metadata);
+        self.beside = self.beside.or_else(|| base.beside.clone());
+        let own = std::mem::replace(&mut self.metadata, base.metadata.clone());
+        dubbo::merge(&mut self.metadata, own);
         self
     }
 }
@@ -82,5 +110,8 @@ mod tests {
         let over = CallOptions::new().retries(0).metadata("b".parse().unwrap(), "2".parse().unwrap()).over(&base);
         assert_eq!((over.timeout, over.retries), (Some(Duration::from_secs(1)), Some(0)));
         assert_eq!(over.metadata.len(), 2);
+        let (one, two) = (CallOptions::new().attachment("tenantId", "t"), CallOptions::new().attachment("userId", "u"));
+        let both = Attachments::of(&two.unwrap().over(&one.unwrap()).metadata);
+        assert_eq!(both.texts().collect::<Vec<_>>(), [("tenantId", "t"), ("userId", "u")]);
     }
 }

@@ -44,6 +44,8 @@ enum Source {
 /// A client being set up. See [`Client`](super::Client) for what it becomes.
 pub struct ConnectBuilder<C> {
     definition: &'static ServiceDef,
+    version: Option<String>,
+    group: Option<String>,
     application: String,
     discovery: Option<Discovery>,
     address: Option<String>,
@@ -60,6 +62,8 @@ pub struct ConnectBuilder<C> {
 pub fn connect<C: From<Client>>(definition: &'static ServiceDef, application: &str) -> ConnectBuilder<C> {
     ConnectBuilder {
         definition,
+        version: definition.version.map(str::to_owned),
+        group: definition.group.map(str::to_owned),
         application: application.to_owned(),
         discovery: None,
         address: None,
@@ -85,6 +89,28 @@ impl<C: From<Client>> ConnectBuilder<C> {
     #[must_use]
     pub fn address(mut self, address: impl Into<String>) -> Self {
         self.address = Some(address.into());
+        self
+    }
+
+    /// Asks for this version, whatever the trait says. Empty: for none.
+    #[must_use]
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = Some(version.into()).filter(|version| !version.is_empty());
+        self
+    }
+
+    /// Asks for this group, whatever the trait says. Empty: for none.
+    #[must_use]
+    pub fn group(mut self, group: impl Into<String>) -> Self {
+        self.group = Some(group.into()).filter(|group| !group.is_empty());
+        self
+    }
+
+    /// Tells providers which application calls, as Dubbo's do (`tri-consumer-appname`): for their logs and their routing.
+    /// Nothing is told by default.
+    #[must_use]
+    pub fn consumer(mut self, application: impl Into<Arc<str>>) -> Self {
+        self.settings.consumer = Some(application.into());
         self
     }
 
@@ -184,8 +210,8 @@ impl<C: From<Client>> ConnectBuilder<C> {
     /// A registry URL or an address that cannot be read, a registry that cannot be used on this machine, or TLS whose
     /// certificates are not what they should be.
     pub fn build(self) -> Result<C, Error> {
-        let definition = self.definition;
-        Ok(Client::new(definition, self.channel()?).into())
+        let (definition, version, group) = (self.definition, self.version.clone(), self.group.clone());
+        Ok(Client::asking(definition, version.as_deref(), group.as_deref(), self.channel()?).into())
     }
 
     /// The stack below the client: for a client of another type, and to see which layers there are.
@@ -203,11 +229,12 @@ impl<C: From<Client>> ConnectBuilder<C> {
             (None, Some(discovery)) => discovery.open()?,
             (None, None) => Discovery::from("file://").open()?,
         };
-        let key = ServiceKey {
-            interface: self.definition.full_name.to_owned(),
-            group: self.definition.group.map(str::to_owned),
-            version: self.definition.version.map(str::to_owned),
-        };
+        if let Some(name) = self.settings.consumer.as_deref().filter(|name| !is_visible(name)) {
+            let why = "only visible ASCII can be told".to_owned();
+            return Err(Error::Setting { what: format!("the consumer's name {name:?}"), why });
+        }
+        let interface = self.definition.full_name.to_owned();
+        let key = ServiceKey { interface, group: self.group, version: self.version };
         let application = Some(self.application).filter(|name| !name.is_empty());
         let lookup = Lookup { key, application };
         let cluster = Cluster::new(discover, lookup, self.settings);
@@ -216,6 +243,10 @@ impl<C: From<Client>> ConnectBuilder<C> {
         let channel = Channel::of_client(stack(cluster, self.retry, self.timeout), Some(endpoints));
         Ok(self.layers.into_iter().fold(channel, |channel, wrap| wrap(channel)))
     }
+}
+
+fn is_visible(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// One address that offers whatever is asked of it.
@@ -307,6 +338,7 @@ impl Default for Settings {
             connections: 1..=4,
             connect_timeout: Duration::from_secs(3),
             patience: Duration::from_secs(2),
+            consumer: None,
             seed: None,
         }
     }

@@ -30,12 +30,18 @@ struct Shared {
 impl Client {
     /// A stub of a service over a channel.
     pub fn new(definition: &'static ServiceDef, channel: Channel) -> Self {
-        let shared = Shared {
-            channel,
-            methods: Method::all(definition),
-            version: definition.version.map(Arc::from),
-            group: definition.group.map(Arc::from),
-        };
+        Self::asking(definition, definition.version, definition.group, channel)
+    }
+
+    /// The same that asks for another version and group than the trait says.
+    pub(super) fn asking(
+        definition: &'static ServiceDef,
+        version: Option<&str>,
+        group: Option<&str>,
+        channel: Channel,
+    ) -> Self {
+        let methods = Method::all(definition);
+        let shared = Shared { channel, methods, version: version.map(Arc::from), group: group.map(Arc::from) };
         Self { shared: Arc::new(shared), options: Arc::default() }
     }
 
@@ -147,7 +153,11 @@ impl Client {
         Res: prost::Message + Default,
         E: ServiceError,
     {
-        let reply = self.shared.channel.invoke(call).await.map_err(CallError::from_status)?;
+        let answered = self.shared.channel.invoke(call).await;
+        if let Some(beside) = &self.options.beside {
+            beside.note(&answered);
+        }
+        let reply = answered.map_err(CallError::from_status)?;
         let Payload::One(frame) = reply.payload else {
             return Err(CallError::Call(bad("a stream answered a call for one message".into())));
         };

@@ -66,6 +66,8 @@ pub(crate) struct Settings {
     pub(crate) connect_timeout: Duration,
     /// How long a call waits for somebody to be there and connected.
     pub(crate) patience: Duration,
+    /// The application that calls, as Dubbo's providers are told. Visible ASCII.
+    pub(crate) consumer: Option<Arc<str>>,
     /// Where chance begins, if it is not to be random.
     pub(crate) seed: Option<u64>,
 }

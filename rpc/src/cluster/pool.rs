@@ -161,7 +161,8 @@ impl Pool {
         let authority = self.target.to_string().parse().map_err(|error| format!("{error}"))?;
         let io = settings.connector.connect(&self.target).await.map_err(|error| error.to_string())?;
         let scheme = settings.connector.scheme();
-        let connection = Connection::open(io, scheme.clone(), authority, &settings.limits).await;
+        let consumer = settings.consumer.as_deref();
+        let connection = Connection::open(io, scheme.clone(), authority, consumer, &settings.limits).await;
         connection.map_err(|error| unopened(&error, &scheme))
     }
 

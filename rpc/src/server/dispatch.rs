@@ -4,9 +4,12 @@
 //! out: the exact group and version; else, when the request names no version, the only or first one that is served
 //! under its group; else UNIMPLEMENTED. Built once, never changed: readers take no lock.
 
-use super::routes::{Handler, Routes, Serve};
+use super::{
+    echo::{self, Echo},
+    routes::{Handler, Routes, Serve},
+};
 use crate::{
-    call::{BoxFuture, Cx, Invocation, Method, Reason, Reply, ServiceDef, Status},
+    call::{BoxFuture, Cx, Invocation, Kind, Method, Reason, Reply, ServiceDef, Status},
     layer::Named,
 };
 use mainstay_registry::ServiceKey;
@@ -26,6 +29,8 @@ pub(crate) struct Dispatch(Arc<Table>);
 #[derive(Default)]
 struct Table {
     paths: HashMap<String, Vec<Arc<Route>>>,
+    /// What each service answers to without saying so.
+    unsaid: HashMap<String, Vec<Arc<Route>>>,
     services: Vec<&'static ServiceDef>,
 }
 
@@ -91,7 +96,8 @@ impl Dispatch {
     pub(crate) fn find(&self, path: &str, version: Option<&str>, group: Option<&str>) -> Result<&Arc<Route>, Status> {
         // An empty value says nothing: peers send one for what they were not told.
         let (version, group) = (version.filter(|v| !v.is_empty()), group.filter(|g| !g.is_empty()));
-        let Some(entries) = self.0.paths.get(path) else { return Err(self.unknown(path)) };
+        let entries = self.0.paths.get(path).or_else(|| self.0.unsaid.get(path));
+        let Some(entries) = entries else { return Err(self.unknown(path)) };
         let exact = entries.iter().find(|e| e.version() == version && e.group() == group);
         let fallback = || {
             let any_version = version.is_none();
@@ -128,6 +134,17 @@ fn not_in(version: Option<&str>, group: Option<&str>, entries: &[Arc<Route>]) ->
 }
 
 impl Route {
+    fn new(definition: &'static ServiceDef, key: ServiceKey, method: Method, handler: Arc<dyn Handler>) -> Self {
+        Self {
+            definition,
+            key,
+            method,
+            handler,
+            #[cfg(feature = "server")]
+            inline: Default::default(),
+        }
+    }
+
     fn version(&self) -> Option<&str> {
         self.key.version.as_deref()
     }
@@ -145,17 +162,15 @@ impl Table {
             false => place.key(definition),
         };
         self.services.push(definition);
+        if let (false, Ok(method)) =
+            (is_of_the_server(definition), Method::new(definition.full_name, echo::NAME, Kind::Unary))
+        {
+            let path = method.path().as_str().to_owned();
+            let route = Route::new(definition, key.clone(), method.made_idempotent(), Arc::new(Echo));
+            self.unsaid.entry(path).or_default().push(Arc::new(route));
+        }
         for (index, handler) in routes.handlers {
-            let method = &routes.methods[index];
-            let (key, method) = (key.clone(), method.clone());
-            let route = Arc::new(Route {
-                definition,
-                key,
-                method,
-                handler,
-                #[cfg(feature = "server")]
-                inline: Default::default(),
-            });
+            let route = Arc::new(Route::new(definition, key.clone(), routes.methods[index].clone(), handler));
             for name in std::iter::once(&definition.methods[index].name).chain(definition.methods[index].aliases) {
                 self.paths.entry(format!("/{}/{name}", definition.full_name)).or_default().push(route.clone());
             }

@@ -5,6 +5,7 @@ mod builder;
 #[cfg(feature = "server")]
 mod builtin;
 mod dispatch;
+mod echo;
 #[cfg(feature = "server")]
 mod health;
 #[cfg(feature = "server")]

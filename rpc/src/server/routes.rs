@@ -162,7 +162,7 @@ fn failed(error: impl ServiceError, cx: &Cx) -> Status {
 }
 
 /// The one message of a request.
-fn message<Req: prost::Message + Default>(payload: Payload) -> Result<Req, Status> {
+pub(super) fn message<Req: prost::Message + Default>(payload: Payload) -> Result<Req, Status> {
     match payload {
         Payload::One(frame) => decode(&frame),
         Payload::Stream(_) => Err(Status::because(

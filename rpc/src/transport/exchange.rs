@@ -101,11 +101,11 @@ fn micros(began: Instant, now: Instant) -> u64 {
 
 /// Answers a call. Nobody hears of a failure to write: it means that the caller is gone.
 async fn answer(link: Arc<Link>, head: Head, recv: RecvStream, mut respond: SendResponse<Charged>) {
-    let (deadline, gzip) = (head.deadline, head.gzip_out);
+    let how = How { deadline: head.deadline, gzip: head.gzip_out, dubbo: head.dubbo };
     let one = takes_one(head.route.method.kind());
     let mut incoming = Incoming::new(recv, Side::Server, link.shared.limits.max_message, head.gzip_in);
     let payload = if one {
-        match before(deadline, incoming.only()).await {
+        match before(how.deadline, incoming.only()).await {
             Ok(frame) => Payload::One(frame),
             Err(status) => return drop(respond.send_response(refusal(status), true)),
         }
@@ -114,9 +114,24 @@ async fn answer(link: Arc<Link>, head: Head, recv: RecvStream, mut respond: Send
     };
     let call = head.invocation(Some(link.peer.clone()), payload);
     match handle(&link, call, &mut respond).await {
-        Ok(Some(reply)) => drop(write(&link, reply, gzip, deadline, respond).await),
+        Ok(Some(reply)) => drop(write(&link, reply, how, respond).await),
         Ok(None) => {}
-        Err(status) => drop(respond.send_response(refusal(status), true)),
+        Err(status) => drop(respond.send_response(refusal(how.read(status)), true)),
+    }
+}
+
+/// How an answer is to be written.
+#[derive(Clone, Copy)]
+struct How {
+    deadline: Option<Instant>,
+    gzip: bool,
+    dubbo: bool,
+}
+
+impl How {
+    /// A status as whoever asked reads it.
+    fn read(self, status: Status) -> Status {
+        if self.dubbo { grpc::for_dubbo(status) } else { status }
     }
 }
 
@@ -157,58 +172,47 @@ pub(crate) async fn before<T>(
 }
 
 /// Writes a reply. What may have to wait is boxed: the future of a short call stays small, and is made and moved often.
-async fn write(
-    link: &Link,
-    reply: Reply,
-    gzip: bool,
-    deadline: Option<Instant>,
-    mut respond: SendResponse<Charged>,
-) -> Result<(), Stopped> {
+async fn write(link: &Link, reply: Reply, how: How, mut respond: SendResponse<Charged>) -> Result<(), Stopped> {
     let mut response = Response::new(());
     *response.headers_mut() = reply.metadata.into_headers();
     response.headers_mut().insert(CONTENT_TYPE, APPLICATION_GRPC);
-    if gzip {
+    if how.gzip {
         response.headers_mut().insert(GRPC_ENCODING, HeaderValue::from_static("gzip"));
     }
     let send = respond.send_response(response, false)?;
-    let mut out = Outgoing::new(send, link.budget.clone(), gzip);
+    let mut out = Outgoing::new(send, link.budget.clone(), how.gzip);
     let trailers = reply.trailers.into_headers();
     match reply.payload {
-        Payload::One(frame) => match out.send_small(body::pack(&frame, gzip), false)? {
-            None => finish(out, trailers, Ok(())),
-            Some(large) => Box::pin(write_large(out, large, trailers, deadline)).await,
+        Payload::One(frame) => match out.send_small(body::pack(&frame, how.gzip), false)? {
+            None => finish(out, trailers, how, Ok(())),
+            Some(large) => Box::pin(write_large(out, large, trailers, how)).await,
         },
-        Payload::Stream(frames) => Box::pin(write_stream(out, frames, trailers, deadline)).await,
+        Payload::Stream(frames) => Box::pin(write_stream(out, frames, trailers, how)).await,
     }
 }
 
-async fn write_large(
-    mut out: Outgoing,
-    large: Bytes,
-    trailers: HeaderMap,
-    deadline: Option<Instant>,
-) -> Result<(), Stopped> {
-    let ended = in_time(deadline, async { out.send_large(large, false).await.map(Ok) }).await?;
-    finish(out, trailers, ended)
+async fn write_large(mut out: Outgoing, large: Bytes, trailers: HeaderMap, how: How) -> Result<(), Stopped> {
+    let ended = in_time(how.deadline, async { out.send_large(large, false).await.map(Ok) }).await?;
+    finish(out, trailers, how, ended)
 }
 
 async fn write_stream(
     mut out: Outgoing,
     mut frames: FrameStream,
     mut trailers: HeaderMap,
-    deadline: Option<Instant>,
+    how: How,
 ) -> Result<(), Stopped> {
-    let ended = in_time(deadline, out.send_all(&mut frames)).await?;
+    let ended = in_time(how.deadline, out.send_all(&mut frames)).await?;
     trailers.extend(frames.as_mut().take_trailers().into_headers());
-    finish(out, trailers, ended)
+    finish(out, trailers, how, ended)
 }
 
-fn finish(mut out: Outgoing, mut trailers: HeaderMap, ended: Result<(), Status>) -> Result<(), Stopped> {
+fn finish(mut out: Outgoing, mut trailers: HeaderMap, how: How, ended: Result<(), Status>) -> Result<(), Stopped> {
     match ended {
         Ok(()) => {
             trailers.insert(grpc::GRPC_STATUS, grpc::code_value(Code::Ok));
         }
-        Err(status) => trailers.extend(grpc::status_headers(status)),
+        Err(status) => trailers.extend(grpc::status_headers(how.read(status))),
     }
     out.finish(trailers)
 }

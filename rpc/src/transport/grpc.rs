@@ -4,6 +4,8 @@
 //! reads a `+` in a message as a space and gives up at a bare `%`, so both are always escaped; its server answers some
 //! failures with a status other than 200 and the gRPC status in the headers, so that one is looked for first.
 
+#[cfg(feature = "server")]
+use crate::call::wire;
 use crate::call::{Reason, Status};
 use base64::{
     Engine as _,
@@ -15,6 +17,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use percent_encoding::percent_decode;
 #[cfg(feature = "server")]
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+#[cfg(feature = "server")]
+use prost::Message as _;
 use std::time::Duration;
 use tonic::{Code, metadata::MetadataMap};
 
@@ -28,6 +32,8 @@ pub(crate) const GRPC_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry
 /// The version and the group that Dubbo's Triple asks for.
 pub(crate) const SERVICE_VERSION: HeaderName = HeaderName::from_static("tri-service-version");
 pub(crate) const SERVICE_GROUP: HeaderName = HeaderName::from_static("tri-service-group");
+/// The application that calls, as Dubbo's consumers say.
+pub(crate) const CONSUMER: HeaderName = HeaderName::from_static("tri-consumer-appname");
 pub(crate) const APPLICATION_GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 
 /// What must not stand bare in `grpc-message`: what gRPC names, and `+` for Dubbo's Java client.
@@ -111,6 +117,28 @@ pub(crate) fn status_headers(status: Status) -> HeaderMap {
         headers.insert(GRPC_PUSHBACK, HeaderValue::from(after.as_millis().min(u64::MAX.into()) as u64));
     }
     headers
+}
+
+/// The status as a Dubbo consumer can read it.
+///
+/// Its Java decodes the message inside the details as if it were in a URL, and turns a bare `%` into a failure without
+/// text. Everybody else takes that message as it is, so it is escaped for no one else.
+#[cfg(feature = "server")]
+pub(crate) fn for_dubbo(status: Status) -> Status {
+    let Ok(mut details) = wire::Status::decode(status.details().clone()) else { return status };
+    if !details.message.contains(['%', '+']) {
+        return status;
+    }
+    const URL: &AsciiSet = &AsciiSet::EMPTY.add(b'%').add(b'+');
+    details.message = percent_encoding::utf8_percent_encode(&details.message, URL).to_string();
+    status.with_details(details.encode_to_vec().into())
+}
+
+/// Whether a request is of a Dubbo consumer other than our own.
+#[cfg(feature = "server")]
+pub(crate) fn is_of_dubbo(headers: &HeaderMap) -> bool {
+    let ours = |agent: &HeaderValue| agent.as_bytes().starts_with(b"mainstay/");
+    headers.contains_key(CONSUMER) && !headers.get(http::header::USER_AGENT).is_some_and(ours)
 }
 
 /// Writes a code without allocating.
@@ -257,6 +285,55 @@ mod tests {
         assert_eq!(read.info(), status.info());
         assert_eq!(read.retry_after(), status.retry_after());
         assert_eq!(read.metadata().get("tenant").unwrap(), "t");
+    }
+
+    #[test]
+    fn the_details_are_escaped_for_dubbo_s_java_alone() {
+        let text = "sold out: 100% + more, 售罄";
+        let status = Status::new(Code::Unknown, text).with_info(ErrorInfo::new("SOLD_OUT", "desk"));
+        let inside = |status: &Status| wire::Status::decode(status.details().clone()).unwrap().message;
+        let escaped = for_dubbo(status.clone());
+        assert_eq!(inside(&status), text);
+        assert_eq!(inside(&escaped), "sold out: 100%25 %2B more, %E5%94%AE%E7%BD%84");
+        assert_eq!((escaped.message(), escaped.info()), (text, status.info()));
+        // A status without details gets none.
+        assert!(!status_headers(for_dubbo(Status::new(Code::Unknown, text))).contains_key(GRPC_DETAILS));
+        for (headers, dubbo) in [
+            (vec![("tri-consumer-appname", "asker-java")], true),
+            (vec![("tri-consumer-appname", "site"), ("user-agent", "mainstay/0.1.0")], false),
+            (vec![("user-agent", "grpc-go-triple/0.1.0 (go1.26.8)")], false),
+        ] {
+            let headers = headers.into_iter().map(|(k, v)| (HeaderName::from_static(k), HeaderValue::from_static(v)));
+            assert_eq!(is_of_dubbo(&headers.collect()), dubbo);
+        }
+    }
+
+    #[test]
+    fn failures_of_java_and_go_as_they_were_sent() {
+        let read = |pairs: &[(&'static str, &str)]| {
+            let header = |&(k, v): &(&'static str, &str)| {
+                (HeaderName::from_static(k), HeaderValue::from_bytes(v.as_bytes()).unwrap())
+            };
+            read_status(pairs.iter().map(header).collect()).unwrap().unwrap_err()
+        };
+        // Java: raw, and what is not Latin is lost.
+        let java = read(&[("grpc-status", "2"), ("grpc-message", "sold out: 100% + ??")]);
+        assert_eq!((java.code(), java.message()), (Code::Unknown, "sold out: 100% + ??"));
+        let unknown = read(&[("grpc-status", "12"), ("grpc-message", "Invoker for gRPC not found")]);
+        assert_eq!(unknown.code(), Code::Unimplemented);
+        // Go: escaped, with details always, and its errors of business under a code of its own.
+        let go = read(&[
+            ("grpc-message", "sold out: 100%25 + %E5%94%AE%E7%BD%84"),
+            ("grpc-status", "17"),
+            ("grpc-status-details-bin", "CBESF3NvbGQgb3V0OiAxMDAlICsg5ZSu572E"),
+            ("x-node", "g1"),
+        ]);
+        assert_eq!((go.code(), go.message()), (Code::Unknown, "sold out: 100% + 售罄"));
+        assert_eq!((go.metadata().get("x-node").unwrap().to_str().unwrap(), go.retryable()), ("g1", false));
+        assert_eq!(wire::Status::decode(go.details().clone()).unwrap().code, 17);
+        for odd in ["99", "-1", "016", "", "5 "] {
+            assert_eq!(read(&[("grpc-status", odd)]).code(), Code::Unknown, "{odd}");
+        }
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub(crate) struct Head {
     pub(crate) group: Option<Arc<str>>,
     pub(crate) gzip_in: bool,
     pub(crate) gzip_out: bool,
+    /// Who asks reads statuses as Dubbo's Java does.
+    pub(crate) dubbo: bool,
 }
 
 impl Head {
@@ -52,7 +54,8 @@ impl Head {
         let deadline = deadline.and_then(|timeout| now.checked_add(timeout));
         let gzip_out = gzip && text(GRPC_ACCEPT_ENCODING).is_some_and(lists_gzip);
         let (version, group) = (version.map(Arc::from), group.map(Arc::from));
-        Ok(Self { route, deadline, version, group, gzip_in, gzip_out, metadata: headers })
+        let dubbo = grpc::is_of_dubbo(&headers);
+        Ok(Self { route, deadline, version, group, gzip_in, gzip_out, dubbo, metadata: headers })
     }
 
     /// The call that this head and a payload make.

@@ -136,7 +136,7 @@ impl Bed {
         let io = self.network.connect(&Target::new("memory", 0)).await.unwrap();
         let authority = http::uri::Authority::from_static("memory");
         let limits = Http2Limits::default();
-        let connection = Connection::open(io, http::uri::Scheme::HTTP, authority, &limits).await.unwrap();
+        let connection = Connection::open(io, http::uri::Scheme::HTTP, authority, None, &limits).await.unwrap();
         (connection.clone(), Client::new(&DEFINITION, Channel::new(Over(connection))))
     }
 }
@@ -333,7 +333,7 @@ async fn both_sides_take_a_large_message_in_one_frame() {
         let io = network.connect(&Target::new("memory", 0)).await.unwrap();
         let authority = http::uri::Authority::from_static("memory");
         let limits = Http2Limits { max_frame: 20_000, ..Http2Limits::default() };
-        Connection::open(io, http::uri::Scheme::HTTP, authority, &limits).await.map(drop)
+        Connection::open(io, http::uri::Scheme::HTTP, authority, None, &limits).await.map(drop)
     });
     let mut accepted = super::io::Accept::accept(&mut accept).await.unwrap();
     assert_eq!(announced_frame(&mut accepted.io, PREFACE.len()).await, Some(20_000));

@@ -1,5 +1,6 @@
 //! What comes back of a call, and the request's messages that are still on their way meanwhile.
 
+use super::refused::Refused;
 use crate::{
     call::{Frame, FrameStream, Frames, Payload, Reason, Reply, Status},
     server::Counted,
@@ -10,7 +11,7 @@ use crate::{
 };
 use bytes::Bytes;
 use h2::{RecvStream, client::ResponseFuture};
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE, response::Parts};
 use std::{
     future::poll_fn,
     pin::Pin,
@@ -58,8 +59,7 @@ impl Upload {
 
 /// The answer of one message to a call.
 pub(super) struct Single {
-    response: ResponseFuture,
-    max_message: usize,
+    head: AwaitHead,
     /// What has come of it.
     begun: Option<(MetadataMap, Incoming)>,
     first: Option<Frame>,
@@ -67,13 +67,13 @@ pub(super) struct Single {
 
 impl Single {
     pub(super) fn new(response: ResponseFuture, max_message: usize) -> Self {
-        Self { response, max_message, begun: None, first: None }
+        Self { head: AwaitHead::new(response, max_message), begun: None, first: None }
     }
 
     /// Ready once; not to be polled after that.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, Status>> {
         if self.begun.is_none() {
-            let (metadata, incoming) = ready!(poll_head(&mut self.response, self.max_message, cx))?;
+            let (metadata, incoming) = ready!(self.head.poll(cx))?;
             self.begun = incoming.map(|incoming| (metadata, incoming));
         }
         let Some((metadata, incoming)) = &mut self.begun else {
@@ -97,14 +97,15 @@ impl Single {
 
 /// Waits for the head of an answer that is a stream, while the request is still on its way.
 pub(super) async fn stream(
-    mut response: ResponseFuture,
+    response: ResponseFuture,
     mut upload: Upload,
     max_message: usize,
     counted: Counted,
 ) -> Result<Reply, Status> {
+    let mut head = AwaitHead::new(response, max_message);
     let (metadata, incoming) = poll_fn(|cx| {
         upload.poll(cx);
-        poll_head(&mut response, max_message, cx)
+        head.poll(cx)
     })
     .await?;
     let stream = Answer { incoming, upload, _counted: counted };
@@ -114,13 +115,34 @@ pub(super) async fn stream(
 /// The head of an answer, and what follows it; trailers alone are an answer too.
 type Begun = (MetadataMap, Option<Incoming>);
 
-fn poll_head(response: &mut ResponseFuture, max_message: usize, cx: &mut Context<'_>) -> Poll<Result<Begun, Status>> {
-    let response = ready!(Pin::new(response).poll(cx)).map_err(|error| grpc::status_of_h2(&error))?;
-    Poll::Ready(read_head(response, max_message))
+/// Waits for the head of an answer, and when that is no gRPC, for what it says instead.
+struct AwaitHead {
+    response: ResponseFuture,
+    max_message: usize,
+    refused: Option<Box<Refused>>,
 }
 
-fn read_head(response: Response<RecvStream>, max_message: usize) -> Result<Begun, Status> {
-    let (head, body) = response.into_parts();
+impl AwaitHead {
+    fn new(response: ResponseFuture, max_message: usize) -> Self {
+        Self { response, max_message, refused: None }
+    }
+
+    /// Ready once; not to be polled after that.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Begun, Status>> {
+        if let Some(refused) = &mut self.refused {
+            return refused.poll(cx).map(Err);
+        }
+        let response = ready!(Pin::new(&mut self.response).poll(cx)).map_err(|error| grpc::status_of_h2(&error))?;
+        let (head, body) = response.into_parts();
+        if head.status != StatusCode::OK && !head.headers.contains_key(grpc::GRPC_STATUS) {
+            let refused = self.refused.insert(Box::new(Refused::new(head, body)));
+            return refused.poll(cx).map(Err);
+        }
+        Poll::Ready(read_head(head, body, self.max_message))
+    }
+}
+
+fn read_head(head: Parts, body: RecvStream, max_message: usize) -> Result<Begun, Status> {
     // A status in the headers of any answer comes first: Dubbo's Java server sends one with HTTP 404 and 500.
     if head.headers.contains_key(grpc::GRPC_STATUS) {
         return match grpc::read_status(head.headers) {
@@ -128,11 +150,11 @@ fn read_head(response: Response<RecvStream>, max_message: usize) -> Result<Begun
             None => Err(grpc::status_of_http(head.status)),
         };
     }
-    if head.status != StatusCode::OK || !is_grpc(&head.headers) {
-        return Err(not_grpc(&head.headers, head.status));
+    if !is_grpc(&head.headers) {
+        return Err(not_grpc(&head.headers));
     }
     let gzip = match head.headers.get(GRPC_ENCODING).map(HeaderValue::as_bytes) {
-        None | Some(b"identity") => false,
+        None | Some(b"identity" | b"") => false,
         Some(b"gzip") => true,
         Some(other) => {
             let text = format!("the answer's encoding {} is not supported", String::from_utf8_lossy(other));
@@ -149,10 +171,7 @@ fn is_grpc(headers: &HeaderMap) -> bool {
     matches!(value.as_bytes().strip_prefix(b"application/grpc"), Some([] | [b'+' | b';', ..]))
 }
 
-fn not_grpc(headers: &HeaderMap, code: StatusCode) -> Status {
-    if code != StatusCode::OK {
-        return grpc::status_of_http(code);
-    }
+fn not_grpc(headers: &HeaderMap) -> Status {
     let kind = headers.get(CONTENT_TYPE).map_or("none".into(), |value| String::from_utf8_lossy(value.as_bytes()));
     let text = format!("the peer does not speak gRPC: the content type of its answer is {kind}");
     Status::because(Reason::BadResponse, Code::Unknown, text)

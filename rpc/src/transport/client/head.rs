@@ -4,7 +4,8 @@ use super::Shared;
 use crate::{
     call::{Method, Reason, Status},
     transport::grpc::{
-        self, APPLICATION_GRPC, GRPC_ACCEPT_ENCODING, GRPC_ENCODING, GRPC_TIMEOUT, SERVICE_GROUP, SERVICE_VERSION,
+        self, APPLICATION_GRPC, CONSUMER, GRPC_ACCEPT_ENCODING, GRPC_ENCODING, GRPC_TIMEOUT, SERVICE_GROUP,
+        SERVICE_VERSION,
     },
 };
 use http::{
@@ -38,6 +39,9 @@ impl Shared {
         headers.insert(TE, HeaderValue::from_static("trailers"));
         headers.insert(CONTENT_TYPE, APPLICATION_GRPC);
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("mainstay/", env!("CARGO_PKG_VERSION"))));
+        if let Some(consumer) = &self.consumer {
+            headers.insert(CONSUMER, consumer.clone());
+        }
         if let Some(deadline) = deadline {
             headers.insert(GRPC_TIMEOUT, grpc::format_timeout(deadline.saturating_duration_since(Instant::now())));
         }

@@ -1,11 +1,12 @@
 //! One HTTP/2 connection of a client: many calls at once, one write per burst.
 //!
 //! A [`Connection`] is a handle; a task ([`driver`]) drives the bytes until the connection ends, and says so through the
-//! handle. [`head`] is what a request begins with, [`answer`] what comes back.
+//! handle. [`head`] is what a request begins with, [`answer`] what comes back, [`refused`] what comes back instead.
 
 mod answer;
 mod driver;
 mod head;
+mod refused;
 
 use super::{
     body::{self, Outgoing},
@@ -21,10 +22,11 @@ use crate::{
     server::{Counted, Tally},
 };
 use answer::{Single, Upload};
+use bytes::Bytes;
 use driver::{Driver, Queue, Receipt, ShortCalls};
 use h2::{Ping, client::SendRequest};
 use http::{
-    Request,
+    HeaderValue, Request,
     uri::{Authority, Scheme},
 };
 use std::{
@@ -46,6 +48,8 @@ struct Shared {
     queue: Arc<Queue>,
     scheme: Scheme,
     authority: Authority,
+    /// The application that calls, for Dubbo's providers. A clone counts a reference.
+    consumer: Option<HeaderValue>,
     budget: SendBudget,
     calls: Tally,
     max_message: usize,
@@ -65,6 +69,7 @@ impl Connection {
         io: BoxIo,
         scheme: Scheme,
         authority: Authority,
+        consumer: Option<&str>,
         limits: &Http2Limits,
     ) -> Result<Self, h2::Error> {
         let burst = Burst::default();
@@ -103,6 +108,8 @@ impl Connection {
             queue: queue.clone(),
             scheme,
             authority,
+            consumer: consumer
+                .and_then(|name| HeaderValue::from_maybe_shared(Bytes::copy_from_slice(name.as_bytes())).ok()),
             budget: SendBudget::new(limits.max_queued),
             calls: calls.clone(),
             max_message: limits.max_message,
