@@ -121,6 +121,12 @@ pub(crate) const GROUPS: &[Group] = &[
         ],
     },
     Group {
+        name: "dubbo",
+        about: "peers of Apache Dubbo, called and calling",
+        needs: &[Need::DubboJava, Need::Debian { program: "javac", package: "default-jdk-headless" }],
+        steps: &[step(Real, "Dubbo Java without a registry", Target(TESTS, "dubbo_java"))],
+    },
+    Group {
         name: "sentinel",
         about: "the sentinel: its decisions, its port, its loop, and failovers of real Redis servers",
         needs: &[

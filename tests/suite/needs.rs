@@ -31,6 +31,8 @@ pub(crate) enum Need {
     RustRedis,
     /// Clients with jedis and lettuce, built by `javac` on jars of Maven Central.
     JavaRedis,
+    /// A provider and a consumer of Dubbo Java, built by Maven.
+    DubboJava,
     /// The lowest Rust that the manifest promises, where rustup can bring it.
     LowestRust,
 }
@@ -46,6 +48,7 @@ fn missing(need: Need) -> Option<&'static str> {
         Need::GoInterop | Need::GoRedis => (!on_path("go")).then_some("golang-go"),
         Need::RustRedis | Need::LowestRust => None,
         Need::JavaRedis => (!on_path("javac")).then_some("default-jdk-headless"),
+        Need::DubboJava => (!on_path("mvn")).then_some("maven"),
     }
 }
 
@@ -101,6 +104,7 @@ fn peer(need: Need) -> Result<(), String> {
         Need::GoInterop => peers::grpc_go(),
         Need::GoRedis => peers::go_redis(),
         Need::JavaRedis => peers::java_redis(),
+        Need::DubboJava => peers::dubbo_java(),
         Need::LowestRust => lowest_rust(),
     }
 }

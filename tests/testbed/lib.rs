@@ -6,6 +6,7 @@
 //! started here is ended by the `Drop` of its handle, also when the test panics, and then says what it logged.
 
 pub mod cargo;
+pub mod dubbo;
 pub mod hosts;
 pub mod place;
 pub mod ports;

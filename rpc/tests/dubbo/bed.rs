@@ -21,7 +21,7 @@ pub(crate) struct Level {
     pub(crate) seen: BTreeMap<String, String>,
 }
 
-#[mainstay::service(package = "mainstay.dubbo.v1")]
+#[mainstay::service(package = "shop.desk.v1")]
 pub(crate) trait DeskApi {
     async fn level(&self, cx: &Cx, sku: String, count: i32, mode: String) -> Result<Level, Status>;
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tonic::{Code, metadata::MetadataMap};
 
-const LEVEL: &str = "/mainstay.dubbo.v1.DeskApi/Level";
+const LEVEL: &str = "/shop.desk.v1.DeskApi/Level";
 /// `{1: "s0", 2: 1}`, as Java sent it.
 const S0: &str = "00000000060a0273301001";
 /// The same with `{3: "biz"}`.
@@ -36,7 +36,7 @@ const GO: &[(&str, &str)] = &[
     ("te", "trailers"),
     ("grpc-timeout", "2999993u"),
     ("x-trace", "t1"),
-    ("interface", "mainstay.dubbo.v1.DeskApi"),
+    ("interface", "shop.desk.v1.DeskApi"),
     ("user-agent", "grpc-go-triple/0.1.0 (go1.26.8)"),
     ("content-type", "application/grpc+proto"),
 ];
@@ -104,7 +104,7 @@ async fn path_version_and_group_are_looked_up_as_dubbo_does() {
         ((Some("1.2.0"), Some("g1")), LEVEL, vec![(version, "1.2.0")], Code::Unimplemented),
         ((Some("1.2.0"), Some("g1")), LEVEL, vec![(group, "g2")], Code::Unimplemented),
         ((Some("1.2.0"), Some("g1")), LEVEL, vec![(version, "1.2.1"), (group, "g1")], Code::Unimplemented),
-        ((None, None), "/mainstay.dubbo.v1.DeskApi/Nope", vec![], Code::Unimplemented),
+        ((None, None), "/shop.desk.v1.DeskApi/Nope", vec![], Code::Unimplemented),
         ((None, None), "/no.Such/Level", vec![], Code::Unimplemented),
     ] {
         let answer = Bed::of(served.0, served.1).send(path, &with(JAVA, &asked), S0).await;
@@ -137,7 +137,7 @@ async fn a_failure_says_its_text_so_that_each_can_read_it() {
 #[tokio::test]
 async fn echo_gives_back_what_it_was_given() {
     let bed = Bed::of(Some("1.2.0"), Some("g1"));
-    let path = "/mainstay.dubbo.v1.DeskApi/$echo";
+    let path = "/shop.desk.v1.DeskApi/$echo";
     let (asked, here) = (
         "0a086865737369616e34120c07686920e4bda0e5a5bd20301a106a6176612e6c616e672e537472696e67",
         [("tri-service-version", "1.2.0"), ("tri-service-group", "g1")],
@@ -162,11 +162,11 @@ async fn health_by_interface_and_key_turns_first() {
         let body = format!("00000000{:02x}{message}", message.len() / 2);
         send(&peer, "/grpc.health.v1.Health/Check", GO, &[&body]).await
     };
-    let names = ["", "mainstay.dubbo.v1.DeskApi", "g1/mainstay.dubbo.v1.DeskApi:1.2.0"];
+    let names = ["", "shop.desk.v1.DeskApi", "g1/shop.desk.v1.DeskApi:1.2.0"];
     for name in names {
         assert_eq!(check(name).await.body, [0, 0, 0, 0, 2, 8, 1], "{name} is SERVING");
     }
-    assert_eq!(check("mainstay.dubbo.v1.DeskApi:1.2.0").await.code(), Code::NotFound);
+    assert_eq!(check("shop.desk.v1.DeskApi:1.2.0").await.code(), Code::NotFound);
     bed.running.health().stop();
     for name in names {
         assert_eq!(check(name).await.body, [0, 0, 0, 0, 2, 8, 2], "{name} is NOT_SERVING");

@@ -15,6 +15,7 @@ const GRPC_GO: &str = "google.golang.org/grpc/interop/client@v1.85.0";
 const GO_REDIS: &str = "tests/interop/redis/go";
 const REDIS_RS: &str = "tests/interop/redis/rs";
 const JAVA_REDIS: &str = "tests/interop/redis/java";
+const DUBBO: &str = "tests/interop/dubbo";
 const MAVEN: &str = "https://repo.maven.apache.org/maven2";
 /// The first Go that fetches the toolchain that a module asks for.
 const GO_MINOR: u32 = 21;
@@ -76,6 +77,18 @@ pub(super) fn java_redis() -> Result<(), String> {
         let mut compile = Command::new("javac");
         compile.arg("-d").arg(java.join("classes")).arg("-cp").arg(class_path(&java.join("jars"))?);
         run(compile.args(["JedisClient.java", "LettuceClient.java"]).current_dir(&from))
+    })
+}
+
+/// A provider and a consumer of Dubbo Java. `pom.xml` holds the versions of what they stand on.
+pub(super) fn dubbo_java() -> Result<(), String> {
+    let out = tree::peers().join("dubbo-java");
+    let from = tree::root().join(DUBBO);
+    let of = read(&from.join("desk.proto"))? + &all(&from.join("java"))?;
+    made("Dubbo Java's provider and consumer", &out.join("installed"), &of, || {
+        let mut maven = Command::new("mvn");
+        maven.args(["--quiet", "--batch-mode", "package"]).arg(format!("-Dout={}", out.display()));
+        run(maven.current_dir(from.join("java")))
     })
 }
 

@@ -1,0 +1,240 @@
+//! Providers and consumers of one service, in Dubbo's Java and in Rust: started alike, with the same steps, and saying the
+//! same lines (`tests/interop/dubbo`).
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::wait::poll;
+use crate::{Process, Scratch, ports, tree};
+
+/// How long a provider may take until it is registered, and a consumer until its last step is done.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often a port that another took meanwhile is replaced.
+const TRIES: usize = 5;
+
+/// What a peer is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lang {
+    /// Dubbo Java.
+    Java,
+    /// Ours.
+    Rust,
+}
+
+/// How a provider is to be.
+#[derive(Clone, Debug, Default)]
+pub struct Serving {
+    /// The URL of the registry; none: it is called directly.
+    pub registry: Option<String>,
+    /// Its group.
+    pub group: Option<&'static str>,
+    /// Its version.
+    pub version: Option<&'static str>,
+    /// Its share of the calls.
+    pub weight: Option<u32>,
+    /// Java's properties (`dubbo.…=…`).
+    pub properties: Vec<&'static str>,
+}
+
+/// A provider at work.
+#[derive(Debug)]
+pub struct Provider {
+    /// The process.
+    pub process: Process,
+    port: u16,
+    /// Java keeps what it learns of registries in its user's home.
+    _home: Scratch,
+}
+
+/// A consumer at work.
+#[derive(Debug)]
+pub struct Consumer {
+    process: Process,
+    _home: Scratch,
+}
+
+impl Provider {
+    /// Starts one that says in each answer that it is `node`, and waits until it is registered.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[track_caller]
+    pub fn start(lang: Lang, node: &str, serving: &Serving) -> Provider {
+        for _ in 0..TRIES {
+            let port = ports::free().unwrap_or_else(|e| panic!("{e}"));
+            let home = home();
+            let command = match lang {
+                Lang::Java => java_provider(&home, node, port, serving),
+                Lang::Rust => rust_provider(node, port, serving),
+            };
+            let mut process = Process::spawn(node, command).unwrap_or_else(|e| panic!("{e}"));
+            let ready = |p: &Process| p.stdout().lines().any(|line| matches!(line.trim(), "READY" | "registered"));
+            let began = poll(PATIENCE, || (ready(&process) || process.ended().is_some()).then_some(()));
+            let said = process.stdout() + &process.stderr();
+            assert!(began.is_some(), "{node} is not ready after {PATIENCE:?}\n{said}");
+            if process.ended().is_none() {
+                return Provider { process, port, _home: home };
+            }
+            assert!(said.to_lowercase().contains("in use"), "{node} ended: {said}");
+        }
+        panic!("{TRIES} ports were taken")
+    }
+
+    /// The port that it listens on, at every address: Java's consumers dial this machine's own address for 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where it is called without a registry.
+    pub fn url(&self) -> String {
+        format!("tri://127.0.0.1:{}", self.port)
+    }
+}
+
+impl Consumer {
+    /// Starts one that does these steps; `properties` are Java's.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[track_caller]
+    pub fn start(lang: Lang, target: &str, from: &Serving, steps: &[&str]) -> Consumer {
+        let home = home();
+        let mut command = match lang {
+            Lang::Java => java("Consumer", &home, &from.properties),
+            Lang::Rust => {
+                let mut command = Command::new(tree::built("dubbo-desk"));
+                command.arg("consumer");
+                command
+            }
+        };
+        command.arg(target).arg(from.group.unwrap_or("-")).arg(from.version.unwrap_or("-")).args(steps);
+        let process = Process::spawn("consumer", command).unwrap_or_else(|e| panic!("{e}"));
+        Consumer { process, _home: home }
+    }
+
+    /// Waits for what came of a step.
+    ///
+    /// # Panics
+    /// When the consumer ends before, or takes too long.
+    #[track_caller]
+    pub fn came(&mut self, step: &str) -> String {
+        let prefix = format!("{step}: ");
+        let found = poll(PATIENCE, || {
+            // It ends after its last step: what it said counts.
+            let ended = self.process.ended().is_some();
+            let text = self.process.stdout();
+            let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+            match whole.lines().find_map(|line| line.strip_prefix(&prefix)) {
+                Some(came) => Some(Some(came.to_owned())),
+                None => ended.then_some(None),
+            }
+        });
+        match found.flatten() {
+            Some(came) => came,
+            None => panic!("nothing came of {step}\n{}{}", self.process.stdout(), self.process.stderr()),
+        }
+    }
+
+    /// Waits until so many calls of the step `calls` are done.
+    ///
+    /// # Panics
+    /// When the consumer ends before, or takes too long.
+    #[track_caller]
+    pub fn has_called(&mut self, times: u32) {
+        let done = |line: &str| line.strip_prefix("so far ")?.split(' ').next()?.parse::<u32>().ok();
+        self.process.ready(PATIENCE, "so many calls", |p| p.stdout().lines().filter_map(done).max() >= Some(times));
+    }
+
+    /// What it has printed so far.
+    pub fn said(&self) -> String {
+        self.process.stdout()
+    }
+}
+
+/// The end of the step `calls`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally {
+    /// Calls in all.
+    pub calls: u32,
+    /// Those that failed.
+    pub failed: u32,
+    /// How many each node answered.
+    pub nodes: Vec<(String, u32)>,
+}
+
+impl Tally {
+    /// Reads `calls 3 failed 1 {a=1, b=1} …`.
+    ///
+    /// # Panics
+    /// When it is something else.
+    #[track_caller]
+    pub fn read(text: &str) -> Tally {
+        let words: Vec<&str> = text.split(' ').collect();
+        let number = |at: usize| words.get(at).and_then(|word| word.parse().ok());
+        let (Some(calls), Some(failed)) = (number(1), number(3)) else { panic!("no tally: {text}") };
+        let inside = text.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map_or("", |(inside, _)| inside);
+        let node = |pair: &str| {
+            let (name, count) = pair.split_once('=')?;
+            Some((name.to_owned(), count.parse().ok()?))
+        };
+        Tally { calls, failed, nodes: inside.split(", ").filter_map(node).collect() }
+    }
+
+    /// How many calls a node answered.
+    pub fn of(&self, node: &str) -> u32 {
+        self.nodes.iter().find(|(name, _)| name == node).map_or(0, |(_, count)| *count)
+    }
+}
+
+fn home() -> Scratch {
+    Scratch::new("dubbo-home").unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn java_provider(home: &Scratch, node: &str, port: u16, serving: &Serving) -> Command {
+    let mut command = java("Provider", home, &serving.properties);
+    command.arg(node).arg(port.to_string()).arg(serving.registry.as_deref().unwrap_or("none"));
+    command.arg(serving.group.unwrap_or("-")).arg(serving.version.unwrap_or("-"));
+    command.args(serving.weight.map(|weight| weight.to_string()));
+    command
+}
+
+fn rust_provider(node: &str, port: u16, serving: &Serving) -> Command {
+    let mut command = Command::new(tree::built("dubbo-desk"));
+    command.args(["provider", node, "--listen", &format!("0.0.0.0:{port}")]);
+    command.args(["--registry", serving.registry.as_deref().unwrap_or("memory://")]);
+    for (flag, value) in [("--service-group", serving.group), ("--service-version", serving.version)] {
+        if let Some(value) = value {
+            command.args([flag, value]);
+        }
+    }
+    if let Some(weight) = serving.weight {
+        command.args(["--weight", &weight.to_string()]);
+    }
+    command
+}
+
+/// A class of `tests/interop/dubbo/java`, as the suite built it.
+fn java(class: &str, home: &Scratch, properties: &[&str]) -> Command {
+    let at = tree::peer("dubbo-java");
+    let mut command = Command::new("java");
+    command.args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]);
+    // What Dubbo Java wants of a Java after 8.
+    command.args(["--add-opens", "java.base/java.lang=ALL-UNNAMED"]);
+    command.arg(format!("-Duser.home={}", home.path().display()));
+    command.args(properties.iter().map(|property| format!("-D{property}")));
+    command.arg("-cp").arg(format!("{0}/classes:{0}/jars/*", at.display()));
+    command.arg(format!("shop.desk.v1.{class}"));
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tally_is_read() {
+        let tally = Tally::read("calls 12 failed 1 {j1=4, r1=7} status 14 gone");
+        assert_eq!((tally.calls, tally.failed, tally.of("j1"), tally.of("r1"), tally.of("r2")), (12, 1, 4, 7, 0));
+        assert_eq!(Tally::read("calls 1 failed 1 {} ").nodes, []);
+    }
+}
