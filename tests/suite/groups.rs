@@ -99,6 +99,8 @@ pub(crate) const GROUPS: &[Group] = &[
             Need::Debian { program: "nft", package: "nftables" },
             Need::Debian { program: "redis-server", package: "redis-server" },
             Need::Debian { program: "redis-sentinel", package: "redis-sentinel" },
+            Need::Debian { program: "javac", package: "default-jdk-headless" },
+            Need::Nacos,
         ],
         steps: &[step(Real, "test bed", Target(TESTS, "testbed"))],
     },

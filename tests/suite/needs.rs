@@ -33,6 +33,8 @@ pub(crate) enum Need {
     JavaRedis,
     /// A provider and a consumer of Dubbo Java, built by Maven.
     DubboJava,
+    /// A Nacos server, from modules of Maven Central and a main class of ours.
+    Nacos,
     /// The lowest Rust that the manifest promises, where rustup can bring it.
     LowestRust,
 }
@@ -47,6 +49,9 @@ fn missing(need: Need) -> Option<&'static str> {
         Need::PythonGrpc => (!imports("python3", "venv, ensurepip")).then_some("python3-venv"),
         Need::GoInterop | Need::GoRedis => (!on_path("go")).then_some("golang-go"),
         Need::RustRedis | Need::LowestRust => None,
+        Need::Nacos => {
+            [("mvn", "maven"), ("javac", "default-jdk-headless")].iter().find(|n| !on_path(n.0)).map(|n| n.1)
+        }
         Need::JavaRedis => (!on_path("javac")).then_some("default-jdk-headless"),
         Need::DubboJava => (!on_path("mvn")).then_some("maven"),
     }
@@ -105,6 +110,7 @@ fn peer(need: Need) -> Result<(), String> {
         Need::GoRedis => peers::go_redis(),
         Need::JavaRedis => peers::java_redis(),
         Need::DubboJava => peers::dubbo_java(),
+        Need::Nacos => peers::nacos(),
         Need::LowestRust => lowest_rust(),
     }
 }

@@ -8,6 +8,7 @@
 pub mod cargo;
 pub mod dubbo;
 pub mod hosts;
+pub mod nacos;
 pub mod place;
 pub mod ports;
 pub mod process;
@@ -21,6 +22,7 @@ pub mod tree;
 pub mod wait;
 
 pub use hosts::Hosts;
+pub use nacos::Nacos;
 pub use place::Place;
 pub use process::Process;
 pub use proxy::Proxy;

@@ -16,6 +16,7 @@ const GO_REDIS: &str = "tests/interop/redis/go";
 const REDIS_RS: &str = "tests/interop/redis/rs";
 const JAVA_REDIS: &str = "tests/interop/redis/java";
 const DUBBO: &str = "tests/interop/dubbo";
+const NACOS: &str = "tests/interop/nacos";
 const MAVEN: &str = "https://repo.maven.apache.org/maven2";
 /// The first Go that fetches the toolchain that a module asks for.
 const GO_MINOR: u32 = 21;
@@ -89,6 +90,21 @@ pub(super) fn dubbo_java() -> Result<(), String> {
         let mut maven = Command::new("mvn");
         maven.args(["--quiet", "--batch-mode", "package"]).arg(format!("-Dout={}", out.display()));
         run(maven.current_dir(from.join("java")))
+    })
+}
+
+/// A Nacos server: modules of Maven Central, and a main class of ours, since its makers publish no server there.
+pub(super) fn nacos() -> Result<(), String> {
+    let nacos = tree::peers().join("nacos");
+    let from = tree::root().join(NACOS);
+    made("a Nacos server", &nacos.join("installed"), &all(&from)?, || {
+        let (jars, classes) = (nacos.join("jars"), nacos.join("classes"));
+        let mut copy = Command::new("mvn");
+        copy.args(["-q", "-B", "dependency:copy-dependencies", "-DincludeScope=runtime"]).current_dir(&from);
+        run(copy.arg(format!("-DoutputDirectory={}", jars.display())))?;
+        let mut compile = Command::new("javac");
+        compile.arg("-d").arg(classes).arg("-cp").arg(class_path(&jars)?);
+        run(compile.arg("NacosServer.java").current_dir(&from))
     })
 }
 
