@@ -28,6 +28,7 @@
 //! | `backend.rs` | stateful backends: servers with a role and an epoch |
 //! | `lease.rs`, `controller.rs`, `keep.rs` | a registration is a controller: its handle, its decisions, its shell |
 //! | `feed.rs`, `catalog.rs` | from an adapter to its consumers: the newest set and the difference; who offers what |
+//! | `secret.rs` | secrets, which URLs only name |
 //! | `spelling.rs` | the nearest spelling of a mistyped word |
 //! | `backoff.rs` | how long to wait before the next try |
 //! | `protect.rs`, `cache.rs`, `keeper.rs` | consumers of a registry that can be unwell: what to believe, the last good set |
@@ -60,6 +61,7 @@ mod lease;
 pub mod memory;
 mod port;
 mod protect;
+mod secret;
 mod spelling;
 mod url;
 
@@ -84,5 +86,6 @@ pub use lease::{Lease, LeaseState};
 pub use memory::MemoryRegistry;
 pub use port::{Change, Discover, DownCause, Lookup, MAX_SKIPPED, Registry, Survey};
 pub use protect::{Health, Hold, HoldReason, Protection};
+pub use secret::Secret;
 pub use spelling::nearest;
 pub use url::{Hub, RegistryUrl, check, connect, connect_with};

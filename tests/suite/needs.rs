@@ -49,9 +49,7 @@ fn missing(need: Need) -> Option<&'static str> {
         Need::PythonGrpc => (!imports("python3", "venv, ensurepip")).then_some("python3-venv"),
         Need::GoInterop | Need::GoRedis => (!on_path("go")).then_some("golang-go"),
         Need::RustRedis | Need::LowestRust => None,
-        Need::Nacos => {
-            [("mvn", "maven"), ("javac", "default-jdk-headless")].iter().find(|n| !on_path(n.0)).map(|n| n.1)
-        }
+        Need::Nacos => (!on_path("mvn")).then_some("maven"),
         Need::JavaRedis => (!on_path("javac")).then_some("default-jdk-headless"),
         Need::DubboJava => (!on_path("mvn")).then_some("maven"),
     }
