@@ -26,7 +26,9 @@ impl Secret {
         let text = text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
         match text.len() {
             0 => Err(format!("there is nothing in {source}")),
-            length if length > MAX_SECRET => Err(format!("{source} holds {length} bytes, at most {MAX_SECRET} are taken")),
+            length if length > MAX_SECRET => {
+                Err(format!("{source} holds {length} bytes, at most {MAX_SECRET} are taken"))
+            }
             _ => Ok(Self(text.to_owned())),
         }
     }
@@ -50,7 +52,9 @@ mod tests {
     #[test]
     fn a_secret_is_read_where_its_source_says_and_never_shown() {
         let file = std::env::temp_dir().join(format!("mainstay-test-{:016x}", crate::instance::fresh()));
-        for (held, expected) in [("open sesame\n", Some("open sesame")), ("a\r\n", Some("a")), (" b ", Some(" b ")), ("\n", None)] {
+        for (held, expected) in
+            [("open sesame\n", Some("open sesame")), ("a\r\n", Some("a")), (" b ", Some(" b ")), ("\n", None)]
+        {
             std::fs::write(&file, held).unwrap();
             let read = Secret::read(&format!("file:{}", file.display()));
             assert_eq!(read.as_ref().ok().map(Secret::expose), expected, "{held:?}");
