@@ -14,11 +14,12 @@ use super::{
 use crate::{
     Error,
     call::{CallService, Channel, ServiceDef},
+    dubbo::metadata::{Told, links},
     edge::Mountable,
     server::{Serve, Server},
     transport::{Http2Limits, Secure, TcpAccept},
 };
-use mainstay_registry::{Discover, Hub, RegistryUrl, ServiceKey, connect};
+use mainstay_registry::{Discover, Hub, RegistryUrl, ServiceKey, connect_with, dubbo::MetadataInfo};
 use std::{
     collections::BTreeSet,
     fmt::{self, Display},
@@ -159,7 +160,7 @@ impl App {
         if let Some(hub) = &self.hub {
             return Ok(hub.clone());
         }
-        let hub = connect(&self.resolve()?.settings.registry)?;
+        let hub = connect_with(&self.resolve()?.settings.registry, links())?;
         Ok(self.hub.insert(hub).clone())
     }
 
@@ -273,7 +274,8 @@ impl App {
         if let Some(twice) = twice(&keys) {
             return Err(AppError::ServedTwice { key: twice.to_string() }.into());
         }
-        let server = secured(self.server.at(place), &settings)?;
+        let told = Told::default();
+        let server = secured(self.server.at(place).telling(&self.application, &told), &settings)?;
         let probes = probes::all(&readiness).into_iter();
         let server = probes.fold(server, |server, (path, probe)| server.mount(path, probe));
         let server = server.limits(limits).max_connections(settings.max_connections).start(accept);
@@ -295,6 +297,8 @@ impl App {
             keys.iter().cloned().zip(self.services.iter().map(|service| method_names(service))).collect();
         let registration = mainstay_registry::Registration::new(instance, keys);
         let registration = methods.into_iter().fold(registration, |all, (key, names)| all.with_methods(key, names));
+        // Before it is registered: who finds it may ask at once.
+        told.set(MetadataInfo::of(&registration).into());
         Ok(RunningApp::new(server, &hub, registration, readiness, plan))
     }
 

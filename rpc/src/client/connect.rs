@@ -8,6 +8,7 @@ use crate::{
     Error,
     call::{CallService, Channel, ServiceDef},
     cluster::{Cluster, Settings},
+    dubbo::metadata::links,
     layer::RetryOptions,
     transport::{Connect, Http2Limits, Tcp},
 };
@@ -269,7 +270,7 @@ fn direct(text: &str) -> Result<Arc<dyn Discover>, Error> {
 impl Discovery {
     fn open(self) -> Result<Arc<dyn Discover>, RegistryError> {
         match self.0 {
-            Source::Url(url) => Ok(Arc::new(mainstay_registry::connect(&url)?)),
+            Source::Url(url) => Ok(Arc::new(mainstay_registry::connect_with(&url, links())?)),
             Source::Is(discover) => Ok(discover),
         }
     }

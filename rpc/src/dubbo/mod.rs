@@ -5,6 +5,7 @@
 //! | file | what |
 //! |---|---|
 //! | `attachments.rs` | attachments: metadata whose names may have capitals |
+//! | `metadata/` | `MetadataServiceV2`, served and asked |
 //!
 //! Path, version and group are looked up in `server/dispatch.rs`, `$echo` is answered in `server/echo.rs`; headers and statuses are read and written in
 //! `transport/grpc.rs`.
@@ -13,6 +14,7 @@
 //! version. Their seat is a codec beside protobuf at the two ends of a call (`client/stub.rs`, `server/routes.rs`).
 
 mod attachments;
+pub(crate) mod metadata;
 
 pub(crate) use attachments::merge;
 pub use attachments::{AttachmentError, Attachments};

@@ -3,9 +3,11 @@
 use super::{Health, Place, Running, Serve, Server, Shutdown, health, reflection::Reflection};
 use crate::{
     call::{Kind, MethodDef, Reason, ServiceDef, Status},
+    dubbo::metadata::{self, MetadataServiceV2Server, Told},
     edge::Setup,
     schema::{MessageRef, Schema, SchemaError, Types},
 };
+use mainstay_registry::ServiceKey;
 use std::{collections::HashSet, sync::Arc};
 use tonic::Code;
 
@@ -14,11 +16,13 @@ use tonic::Code;
 pub(super) struct Builtin {
     pub(super) health: Health,
     reflection: bool,
+    /// What the application tells Dubbo's consumers, and the key under which they ask for it.
+    metadata: Option<(ServiceKey, Told)>,
 }
 
 impl Default for Builtin {
     fn default() -> Self {
-        Self { health: Health::default(), reflection: true }
+        Self { health: Health::default(), reflection: true, metadata: None }
     }
 }
 
@@ -44,6 +48,13 @@ impl Builtin {
             let missing = both.into_iter().filter(|one| !served(one.definition().full_name));
             all.extend(missing.map(|one| Arc::new(one) as Arc<dyn Serve>));
         }
+        // After reflection, which does not tell of it: it is for registries, not for people.
+        if let Some((key, told)) = &self.metadata
+            && !served(metadata::NAME)
+        {
+            self.health.declare(key);
+            all.push(Arc::new(MetadataServiceV2Server::new(told.clone())));
+        }
         all
     }
 }
@@ -53,6 +64,12 @@ impl Server {
     #[must_use]
     pub fn reflection(mut self, reflection: bool) -> Self {
         self.builtin.reflection = reflection;
+        self
+    }
+
+    /// Answers Dubbo's consumers of an application with what it will be told.
+    pub(crate) fn telling(mut self, application: &str, told: &Told) -> Self {
+        self.builtin.metadata = Some((metadata::key(application), told.clone()));
         self
     }
 

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     call::{BoxFuture, Cx, Invocation, Kind, Method, Reason, Reply, ServiceDef, Status},
+    dubbo,
     layer::Named,
 };
 use mainstay_registry::ServiceKey;
@@ -104,7 +105,7 @@ impl Dispatch {
             let any_group = group.is_none();
             entries.iter().find(|e| any_version && (any_group || e.group() == group))
         };
-        // Health and reflection are the server's, not one version's: who asks under those of a service gets them too.
+        // Those are the server's, not one version's: who asks under those of a service gets them too.
         let of_the_server = || entries.first().filter(|e| is_of_the_server(e.definition));
         exact.or_else(fallback).or_else(of_the_server).ok_or_else(|| not_in(version, group, entries))
     }
@@ -119,9 +120,9 @@ impl Dispatch {
     }
 }
 
-/// Health and reflection.
+/// Health, reflection, and what Dubbo's consumers ask an application.
 fn is_of_the_server(definition: &ServiceDef) -> bool {
-    definition.package.starts_with("grpc.")
+    definition.package.starts_with("grpc.") || definition.full_name == dubbo::metadata::NAME
 }
 
 fn not_in(version: Option<&str>, group: Option<&str>, entries: &[Arc<Route>]) -> Status {
