@@ -16,6 +16,7 @@ mod error;
 pub mod layer;
 pub mod message;
 pub mod mock;
+pub mod policy;
 pub mod prelude;
 pub mod schema;
 pub mod server;

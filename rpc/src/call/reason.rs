@@ -84,6 +84,14 @@ reasons! {
     Overloaded = "OVERLOADED", Provider, retryable: true;
     /// The server is shutting down.
     Draining = "DRAINING", Provider, retryable: true;
+    /// More calls than a rate limit of this program allows.
+    RateLimited = "RATE_LIMITED", Local, retryable: false;
+    /// As many calls as a limit of this program allows are under way, and its line is full.
+    ConcurrencyLimited = "CONCURRENCY_LIMITED", Local, retryable: false;
+    /// The line of this program does not empty: who waited for long is let go.
+    Shed = "SHED", Local, retryable: false;
+    /// The breaker of every instance that is connected is open: nothing was sent.
+    BreakerOpen = "BREAKER_OPEN", Network, retryable: false;
 }
 
 impl fmt::Display for Reason {

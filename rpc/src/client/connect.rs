@@ -10,6 +10,7 @@ use crate::{
     cluster::{Cluster, Settings},
     dubbo::metadata::links,
     layer::RetryOptions,
+    policy::{ConcurrencyOptions, Limits, Rate},
     transport::{Connect, Http2Limits, Tcp},
 };
 use mainstay_registry::{
@@ -52,6 +53,7 @@ pub struct ConnectBuilder<C> {
     address: Option<String>,
     settings: Settings,
     retry: RetryOptions,
+    limits: Limits,
     timeout: Option<Duration>,
     layers: Vec<Box<dyn FnOnce(Channel) -> Channel>>,
     #[cfg(feature = "tls")]
@@ -70,6 +72,7 @@ pub fn connect<C: From<Client>>(definition: &'static ServiceDef, application: &s
         address: None,
         settings: Settings::default(),
         retry: RetryOptions::default(),
+        limits: Limits::default(),
         timeout: None,
         layers: Vec::new(),
         #[cfg(feature = "tls")]
@@ -161,6 +164,20 @@ impl<C: From<Client>> ConnectBuilder<C> {
         self
     }
 
+    /// How many calls of this client may be under way at once; what comes on top stands in line. Default: any number.
+    #[must_use]
+    pub fn concurrency(mut self, options: ConcurrencyOptions) -> Self {
+        self.limits.concurrency = Some(options);
+        self
+    }
+
+    /// Lets no more calls out than this rate allows. Said again: that one must allow a call too. Default: none.
+    #[must_use]
+    pub fn rate(mut self, rate: Rate) -> Self {
+        self.limits.rates.push(rate);
+        self
+    }
+
     /// How one of several instances is chosen.
     #[must_use]
     pub fn balance(mut self, balance: Balance) -> Self {
@@ -241,7 +258,7 @@ impl<C: From<Client>> ConnectBuilder<C> {
         let cluster = Cluster::new(discover, lookup, self.settings);
         let known = cluster.clone();
         let endpoints = Arc::new(move || known.states());
-        let channel = Channel::of_client(stack(cluster, self.retry, self.timeout), Some(endpoints));
+        let channel = Channel::of_client(stack(cluster, self.retry, &self.limits, self.timeout), Some(endpoints));
         Ok(self.layers.into_iter().fold(channel, |channel, wrap| wrap(channel)))
     }
 }

@@ -7,6 +7,7 @@ use crate::{
         Status, Streaming,
     },
     cluster::EndpointState,
+    policy::Limits,
     server::{self, Dispatch, Serve},
 };
 use std::{sync::Arc, time::Duration};
@@ -47,7 +48,7 @@ impl Client {
 
     /// A stub whose calls are answered inside the process: all the layers and the codec, and no socket.
     pub fn in_process(serve: impl Serve) -> Self {
-        let server = server::stack(Dispatch::new([&serve as &dyn Serve]));
+        let server = server::stack(Dispatch::new([&serve as &dyn Serve]), &Limits::default());
         Self::new(serve.definition(), Channel::of_stack(local(server)))
     }
 

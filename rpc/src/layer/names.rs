@@ -12,6 +12,8 @@ pub const SERVER_DURATION: &str = "mainstay_server_call_duration_seconds";
 pub const RETRIES: &str = "mainstay_client_retries_total";
 /// Calls that were not sent again although they might have been. Labels: [`REASON`], what stood against it.
 pub const RETRIES_REFUSED: &str = "mainstay_client_retries_refused_total";
+/// Calls that a policy did not let in. Labels: [`POLICY`], [`REASON`].
+pub const REFUSED: &str = "mainstay_calls_refused_total";
 
 /// The full name of the service, as `shop.stock.v1.StockApi`.
 pub const SERVICE: &str = "service";
@@ -21,3 +23,5 @@ pub const METHOD: &str = "method";
 pub const CODE: &str = "code";
 /// A stable reason code.
 pub const REASON: &str = "reason";
+/// The name of a policy, as `concurrency`.
+pub const POLICY: &str = "policy";

@@ -4,6 +4,7 @@ use super::{Dispatch, Health, Phase, Place, Serve, Shutdown, Tally, builtin::Bui
 use crate::{
     call::{CallService, Channel},
     edge::{HttpService, Setup},
+    policy::{ConcurrencyOptions, Limits, Rate},
     transport::{Accept, Http2Limits, Listen, Secure, Shared},
 };
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
@@ -18,6 +19,7 @@ use tower_layer::Layer;
 pub struct Server {
     pub(super) services: Vec<Arc<dyn Serve>>,
     limits: Http2Limits,
+    policies: Limits,
     max_connections: Option<usize>,
     gzip: bool,
     secure: Option<Arc<dyn Secure>>,
@@ -57,6 +59,21 @@ impl Server {
     #[must_use]
     pub fn max_connections(mut self, max: usize) -> Self {
         self.max_connections = Some(max.max(1));
+        self
+    }
+
+    /// How many calls may be under way at once; what comes on top stands in line, and is shed when that does not empty.
+    /// Health and reflection are not counted. Default: any number.
+    #[must_use]
+    pub fn concurrency(mut self, options: ConcurrencyOptions) -> Self {
+        self.policies.concurrency = Some(options);
+        self
+    }
+
+    /// Lets no more calls in than this rate allows. Said again: that one must allow a call too. Default: none.
+    #[must_use]
+    pub fn rate(mut self, rate: Rate) -> Self {
+        self.policies.rates.push(rate);
         self
     }
 
@@ -106,7 +123,7 @@ impl Server {
     pub fn start(self, accept: impl Accept) -> Running {
         let shutdown = Shutdown::default();
         let services = self.builtin.beside(&self.services, &self.place, &self.edge, &shutdown);
-        let (dispatch, service) = layered(&services, &self.place, self.layers);
+        let (dispatch, service) = layered(&services, &self.place, &self.policies, self.layers);
         let address = accept.local_address();
         let http1 = self.edge.http1.clone();
         let shared = Shared {
@@ -134,15 +151,15 @@ impl Server {
     /// limits and the drain are the host's affair.
     pub fn into_service(self) -> HttpService {
         let services = self.builtin.beside(&self.services, &self.place, &self.edge, &Shutdown::default());
-        let (dispatch, service) = layered(&services, &self.place, self.layers);
+        let (dispatch, service) = layered(&services, &self.place, &self.policies, self.layers);
         self.edge.build(dispatch, service, self.limits.max_message, self.gzip).into_service()
     }
 }
 
 /// The services, and the user's layers around the server stack around them.
-fn layered(services: &[Arc<dyn Serve>], place: &Place, layers: Vec<Wrap>) -> (Dispatch, Channel) {
+fn layered(services: &[Arc<dyn Serve>], place: &Place, limits: &Limits, layers: Vec<Wrap>) -> (Dispatch, Channel) {
     let dispatch = Dispatch::at(place, services.iter().map(|service| &**service));
-    let stack = Channel::of_stack(stack(dispatch.clone()));
+    let stack = Channel::of_stack(stack(dispatch.clone(), limits));
     let service = layers.into_iter().fold(stack, |inner, layer| layer(inner));
     (dispatch, service)
 }

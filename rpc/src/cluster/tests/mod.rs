@@ -2,6 +2,7 @@
 
 mod connecting;
 mod failing;
+mod limits;
 mod registry;
 
 use super::{Cluster, Connectivity, Settings};
@@ -12,6 +13,7 @@ use crate::{
     },
     client::{Client, stack},
     layer::RetryOptions,
+    policy::Limits,
     schema::{MessageRef, Types},
     server::{Routes, Running, Serve, Server},
     transport::{BoxIo, Connect, Memory, Target, memory},
@@ -159,10 +161,14 @@ struct World {
 
 impl World {
     fn serve(&mut self, port: u16, way: Way) -> &mut Self {
+        self.serve_as(port, way, |server| server)
+    }
+
+    fn serve_as(&mut self, port: u16, way: Way, set_up: impl FnOnce(Server) -> Server) -> &mut Self {
         let stock = Stock { number: port.into(), way, seen: Arc::default() };
         let (near, far) = memory();
         self.net.0.lock().unwrap().to.insert(port, Some(near));
-        self.servers.insert(port, (stock.clone(), Server::new().serve(stock).start(far)));
+        self.servers.insert(port, (stock.clone(), set_up(Server::new().serve(stock)).start(far)));
         self.list(port)
     }
 
@@ -202,7 +208,13 @@ fn over(discover: Arc<dyn Discover>, net: Net) -> (Client, Cluster) {
     let settings = Settings { connector: Arc::new(net), ..Settings::default() };
     let lookup = Lookup::new(ServiceKey::new("shop.Stock").with_version("1.0.0"));
     let cluster = Cluster::new(discover, lookup, settings);
-    (Client::new(&DEFINITION, Channel::of_stack(stack(cluster.clone(), RetryOptions::default(), None))), cluster)
+    (
+        Client::new(
+            &DEFINITION,
+            Channel::of_stack(stack(cluster.clone(), RetryOptions::default(), &Limits::default(), None)),
+        ),
+        cluster,
+    )
 }
 
 async fn unary(client: &Client, index: usize) -> Result<u32, Status> {
