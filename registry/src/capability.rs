@@ -44,6 +44,19 @@ impl Capabilities {
     /// `file://`: the kernel is the failure detector, and a directory that is removed is made again.
     pub const FILE: Self = Self { register: true, detect_kill: true, server_restart: true, config: true, ..Self::NONE };
 
+    /// What either can do.
+    #[must_use]
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            register: self.register || other.register,
+            detect_kill: self.detect_kill || other.detect_kill,
+            detect_stop: self.detect_stop || other.detect_stop,
+            server_restart: self.server_restart || other.server_restart,
+            ensemble: self.ensemble || other.ensemble,
+            config: self.config || other.config,
+        }
+    }
+
     /// The columns of the table, in order.
     fn columns(self) -> [(&'static str, bool); 6] {
         [

@@ -102,7 +102,7 @@ impl Controller {
 
     /// How it stands, for the lease.
     pub(crate) fn standing(&self) -> Standing {
-        Standing { state: self.state.clone(), repairs: self.repairs, trouble: self.trouble.clone() }
+        Standing { state: self.state.clone(), repairs: self.repairs, trouble: self.trouble.clone(), each: Vec::new() }
     }
 
     /// What to do at `now`.

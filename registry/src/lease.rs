@@ -72,6 +72,22 @@ pub(crate) struct Standing {
     pub(crate) state: LeaseState,
     pub(crate) repairs: u64,
     pub(crate) trouble: Option<String>,
+    /// In several registries: how each stands.
+    pub(crate) each: Vec<RegistryStanding>,
+}
+
+/// How a registration stands in one of several registries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RegistryStanding {
+    /// The registry in words.
+    pub registry: String,
+    /// As [`Lease::state`].
+    pub state: LeaseState,
+    /// As [`Lease::repairs`].
+    pub repairs: u64,
+    /// As [`Lease::trouble`].
+    pub trouble: Option<String>,
 }
 
 /// How waiting for a state ended.
@@ -87,7 +103,7 @@ impl Lease {
     pub(crate) fn pair(registration: Registration) -> (Self, Desk) {
         let (wanted, wanted_end) = watch::channel(Wanted::Present(Arc::new(registration)));
         let (standing_end, standing) =
-            watch::channel(Standing { state: LeaseState::Pending, repairs: 0, trouble: None });
+            watch::channel(Standing { state: LeaseState::Pending, repairs: 0, trouble: None, each: Vec::new() });
         (Self { wanted, standing }, Desk { wanted: wanted_end, standing: standing_end })
     }
 
@@ -116,6 +132,17 @@ impl Lease {
     /// The registry's last failure, in words, while it lasts: also before the first success.
     pub fn trouble(&self) -> Option<String> {
         self.standing.borrow().trouble.clone()
+    }
+
+    /// Of a registration in several registries: how each stands, in the order of their URLs. Empty where there is one.
+    pub fn each(&self) -> Vec<RegistryStanding> {
+        self.standing.borrow().each.clone()
+    }
+
+    /// How it stands, as one of several.
+    pub(crate) fn standing(&self, registry: &str) -> RegistryStanding {
+        let Standing { state, repairs, trouble, .. } = self.standing.borrow().clone();
+        RegistryStanding { registry: registry.to_owned(), state, repairs, trouble }
     }
 
     /// Waits until the state, the repairs or the trouble changed since the last call, and answers the newest

@@ -32,7 +32,8 @@
 //! | `spelling.rs` | the nearest spelling of a mistyped word |
 //! | `backoff.rs` | how long to wait before the next try |
 //! | `protect.rs`, `cache.rs`, `keeper.rs` | consumers of a registry that can be unwell: what to believe, the last good set |
-//! | `url.rs`, `capability.rs`, `error.rs` | which adapter, what it can do, what went wrong |
+//! | `url.rs`, `hub.rs`, `capability.rs`, `error.rs` | which adapter, what it can do, what went wrong |
+//! | `several/` | several registries as one |
 //! | `config/` | settings and rules: the port `ConfigCenter`, what its adapters share |
 //! | `file/`, `memory/`, `fixed/` | the adapters `file://` (embedded default), `memory://`, `static://` |
 //! | `dns/` | the adapter `dns://` |
@@ -53,6 +54,7 @@ mod feed;
 #[cfg(feature = "file")]
 pub mod file;
 pub mod fixed;
+mod hub;
 mod instance;
 mod keep;
 mod keeper;
@@ -62,6 +64,7 @@ pub mod memory;
 mod port;
 mod protect;
 mod secret;
+mod several;
 mod spelling;
 mod url;
 
@@ -78,14 +81,16 @@ pub use feed::{Changes, Feed, InstanceSet};
 #[cfg(feature = "file")]
 pub use file::{FileConfig, FileRegistry};
 pub use fixed::FixedRegistry;
+pub use hub::Hub;
 pub use instance::{DEFAULT_WEIGHT, Instance, InstanceId, Registration};
 pub use keep::{Record, keep};
 pub use keeper::Keeper;
 pub use key::{MAX_KEY_LEN, ServiceKey};
-pub use lease::{Lease, LeaseState};
+pub use lease::{Lease, LeaseState, RegistryStanding};
 pub use memory::MemoryRegistry;
 pub use port::{Change, Discover, DownCause, Lookup, MAX_SKIPPED, Registry, Survey};
 pub use protect::{Health, Hold, HoldReason, Protection};
 pub use secret::Secret;
+pub use several::{MAX_REGISTRIES, Place, SeveralRegistries};
 pub use spelling::nearest;
-pub use url::{Hub, RegistryUrl, check, connect, connect_with};
+pub use url::{RegistryUrl, check, connect, connect_with};

@@ -1,21 +1,18 @@
-//! From a URL to a registry: `connect` and the `Hub` it answers.
+//! From a URL to a registry: `connect`, and a URL taken apart.
 //!
 //! A `match` here, at the edge, turns the scheme into a type; there is no table of plug-ins to fill at run time. What
 //! is not in this build, or not in this version, says so by name.
 
-use std::{collections::BTreeMap, fmt::Display, str::FromStr, sync::Arc};
+use std::{collections::BTreeMap, fmt::Display, str::FromStr};
 
 use crate::{
-    capability::{ADAPTERS, Capabilities},
-    config::{ConfigCenter, ConfigError, MemoryConfig},
+    config::MemoryConfig,
     dubbo::Links,
     error::RegistryError,
-    feed::Changes,
     fixed::FixedRegistry,
-    instance::Registration,
-    lease::Lease,
+    hub::Hub,
     memory::MemoryRegistry,
-    port::{Discover, Lookup, Registry, Survey},
+    several::{placed, split},
     spelling::nearest,
 };
 
@@ -26,15 +23,8 @@ const LATER: [&str; 2] = ["zookeeper", "nacos"];
 /// Longest URL that is taken, in bytes.
 const MAX_URL_LEN: usize = 1 << 20;
 
-/// One registry as a whole: what providers register with and consumers look into. Clones share it.
-#[derive(Clone, Debug)]
-pub struct Hub {
-    registry: Arc<dyn Registry>,
-    discover: Arc<dyn Discover>,
-    config: Option<Arc<dyn ConfigCenter>>,
-}
-
-/// The registry that `url` means: `file://[/dir]`, `memory://[name]`, `static://host:port,…`, `dns://name:port`.
+/// The registry that `url` means: `file://[/dir]`, `memory://[name]`, `static://host:port,…`, `dns://name:port`. Several
+/// with `|` between are [joined](crate::SeveralRegistries).
 ///
 /// It does not wait for a registry that is away: only what is wrong with the URL or with this machine is an error.
 ///
@@ -48,12 +38,24 @@ pub fn connect(url: &str) -> Result<Hub, RegistryError> {
 ///
 /// # Errors
 /// As [`connect`].
-pub fn connect_with(url: &str, _links: Links) -> Result<Hub, RegistryError> {
-    let url = RegistryUrl::parse(url)?;
-    match Adapter::of(&url)? {
+pub fn connect_with(url: &str, links: Links) -> Result<Hub, RegistryError> {
+    let mut members = Vec::new();
+    for url in split(url)? {
+        let (url, place) = placed(url)?;
+        members.push((connect_one(&url, &links)?, place));
+    }
+    match <[_; 1]>::try_from(members) {
+        Ok([(hub, _)]) => Ok(hub),
+        Err(members) => Ok(Hub::several(members, links.zone.as_deref())),
+    }
+}
+
+/// One of them.
+fn connect_one(url: &RegistryUrl, _links: &Links) -> Result<Hub, RegistryError> {
+    match Adapter::of(url)? {
         #[cfg(feature = "file")]
         Adapter::File => {
-            let registry = crate::file::FileRegistry::from_url(&url)?;
+            let registry = crate::file::FileRegistry::from_url(url)?;
             let config = crate::file::FileConfig::beside(&registry);
             Ok(Hub::new(registry).with_config(config))
         }
@@ -61,9 +63,9 @@ pub fn connect_with(url: &str, _links: Links) -> Result<Hub, RegistryError> {
             url.only_parameters(&[])?;
             Ok(Hub::new(MemoryRegistry::named(url.authority())).with_config(MemoryConfig::new()))
         }
-        Adapter::Static => Ok(Hub::new(FixedRegistry::from_url(&url)?)),
+        Adapter::Static => Ok(Hub::new(FixedRegistry::from_url(url)?)),
         #[cfg(feature = "dns")]
-        Adapter::Dns => Ok(Hub::new(crate::dns::DnsRegistry::from_url(&url)?)),
+        Adapter::Dns => Ok(Hub::new(crate::dns::DnsRegistry::from_url(url)?)),
     }
 }
 
@@ -72,7 +74,7 @@ pub fn connect_with(url: &str, _links: Links) -> Result<Hub, RegistryError> {
 /// # Errors
 /// As [`connect`], but for what is wrong with this machine.
 pub fn check(url: &str) -> Result<(), RegistryError> {
-    Adapter::of(&RegistryUrl::parse(url)?).map(|_| ())
+    split(url)?.into_iter().try_for_each(|url| Adapter::of(&placed(url)?.0).map(|_| ()))
 }
 
 /// The adapters of this build.
@@ -108,67 +110,6 @@ impl Adapter {
                 known: known(),
             }),
         }
-    }
-}
-
-impl Hub {
-    /// A hub over one adapter.
-    pub fn new<A: Registry + Discover + 'static>(adapter: A) -> Self {
-        let adapter = Arc::new(adapter);
-        Self { registry: adapter.clone(), discover: adapter, config: None }
-    }
-
-    /// A hub that registers with one and looks into another, such as while moving between two registries.
-    pub fn of(registry: Arc<dyn Registry>, discover: Arc<dyn Discover>) -> Self {
-        Self { registry, discover, config: None }
-    }
-
-    /// The same hub, with a config centre.
-    #[must_use]
-    pub fn with_config(mut self, config: impl ConfigCenter + 'static) -> Self {
-        self.config = Some(Arc::new(config));
-        self
-    }
-
-    /// The config centre that is kept beside the registry. Whoever keeps it elsewhere connects to there:
-    /// `connect("zookeeper://…")?.config_center()?`.
-    ///
-    /// # Errors
-    /// [`ConfigError::Unsupported`] where there is none.
-    pub fn config_center(&self) -> Result<Arc<dyn ConfigCenter>, ConfigError> {
-        self.config.clone().ok_or_else(|| {
-            let can = ADAPTERS.into_iter().filter(|(_, can)| can.config);
-            let known = can.map(|(scheme, _)| scheme).collect::<Vec<_>>().join(", ");
-            ConfigError::Unsupported { registry: Discover::describe(self), known }
-        })
-    }
-}
-
-impl Registry for Hub {
-    fn register(&self, registration: Registration) -> Lease {
-        self.registry.register(registration)
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.registry.capabilities()
-    }
-
-    fn describe(&self) -> String {
-        self.registry.describe()
-    }
-}
-
-impl Discover for Hub {
-    fn subscribe(&self, lookup: Lookup) -> Changes {
-        self.discover.subscribe(lookup)
-    }
-
-    fn survey(&self, interface: &str) -> Survey {
-        self.discover.survey(interface)
-    }
-
-    fn describe(&self) -> String {
-        self.discover.describe()
     }
 }
 
@@ -243,6 +184,19 @@ impl RegistryUrl {
     pub fn parameter_as<T: FromStr<Err: Display>>(&self, name: &str) -> Result<Option<T>, RegistryError> {
         let Some(value) = self.parameters.get(name) else { return Ok(None) };
         value.parse().map(Some).map_err(|error| self.bad(format!("the value of `{name}`, `{value}`: {error}")))
+    }
+
+    /// Takes the URLs apart that stand in a text with `|` between them: see [`connect`].
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse); and more than [`MAX_REGISTRIES`](crate::MAX_REGISTRIES).
+    pub fn parse_all(text: &str) -> Result<Vec<Self>, RegistryError> {
+        split(text)
+    }
+
+    /// Drops parameters that somebody else has read.
+    pub(crate) fn forget(&mut self, names: &[&str]) {
+        self.parameters.retain(|name, _| !names.contains(&name.as_str()));
     }
 
     /// Refuses parameters that the adapter does not know: a misspelt one must not be silently without effect.
@@ -324,6 +278,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::port::Registry;
 
     #[test]
     fn mistakes_are_named() {
@@ -336,6 +291,9 @@ mod tests {
             ("nacos://h:1", "this version has no `nacos://` registry yet"),
             ("https://h:1", "known are file://, memory://, static://, dns://"),
             ("memory://x?a=b", "takes no parameter"),
+            ("memory://x|flie:///tmp/x", "did you mean `file`?"),
+            ("memory://|", "no scheme"),
+            ("memory://?weight=x|memory://", "`weight`"),
             ("static://h:1?weight=%zz", "badly percent-encoded"),
         ] {
             let error = connect(url).unwrap_err().to_string();
@@ -390,6 +348,14 @@ mod tests {
         let hub = connect("memory://shop").unwrap();
         assert_eq!(Registry::describe(&hub), "memory://shop (this process only)");
         assert!(hub.capabilities().register);
+    }
+
+    #[tokio::test]
+    async fn several_urls_are_one_hub() {
+        let hub = connect("memory://a?preferred=true | static://h:1").unwrap();
+        assert_eq!(Registry::describe(&hub), "memory://a (this process only) | static://h:1 (a fixed list)");
+        assert!(hub.capabilities().register && hub.config_center().is_ok());
+        assert!(check("memory://a|static://h:1").is_ok() && check("memory://a|dnss://h:1").is_err());
     }
 
     proptest! {

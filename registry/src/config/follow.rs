@@ -17,7 +17,7 @@ use super::{
     error::ConfigError,
     key::ConfigKey,
     port::{Config, ConfigSight, ConfigVersion},
-    watch::ConfigWatch,
+    watch::{ConfigWatch, Told},
 };
 use crate::{backoff::Backoff, cache::Cache, instance::fresh, protect::Protection};
 
@@ -47,10 +47,10 @@ pub(crate) fn follow<S: ConfigSource>(
     protection: Protection,
     cache: Option<Cache>,
 ) -> ConfigWatch {
-    let (tell, told) = watch::channel(None);
+    let (tell, told) = watch::channel(Told::default());
     let Ok(runtime) = Handle::try_current() else {
         let why = "watch() was called outside of a tokio runtime".to_owned();
-        tell.send_replace(Some(ConfigSight::Unknown { why }));
+        tell.send_replace(Told::sight(ConfigSight::Unknown { why }));
         return ConfigWatch::new(told);
     };
     let follower = Follower { what, key: key.clone(), belief: Belief::new(protection), stale: protection.stale, cache };
@@ -68,25 +68,31 @@ struct Follower {
 }
 
 impl Follower {
-    async fn run<S: ConfigSource>(mut self, mut source: S, tell: watch::Sender<Option<ConfigSight>>) {
+    async fn run<S: ConfigSource>(mut self, mut source: S, tell: watch::Sender<Told>) {
         let (start, backoff, mut failures) = (Instant::now(), Backoff::default(), 0);
         loop {
             let answer = timeout(OPERATION, source.read()).await;
-            let news = match answer.unwrap_or_else(|_| Err(self.too_long())) {
+            let (news, trouble) = match answer.unwrap_or_else(|_| Err(self.too_long())) {
                 Ok(found) => {
                     if failures > 0 {
                         tracing::info!(config = self.what, "it can be read again");
                     }
                     failures = 0;
-                    self.belief.answered(start.elapsed(), found)
+                    (self.belief.answered(start.elapsed(), found), None)
                 }
                 Err(error) => {
                     failures += 1;
-                    self.silent(&error.to_string(), failures == 1).await
+                    let why = error.to_string();
+                    (self.silent(&why, failures == 1).await, Some(why))
                 }
             };
+            tell.send_if_modified(|told| {
+                let modified = news.is_some() || told.trouble != trouble;
+                told.trouble = trouble;
+                told.sight = news.clone().or(told.sight.take());
+                modified
+            });
             if let Some(sight) = news {
-                tell.send_replace(Some(sight.clone()));
                 self.keep(sight).await;
             }
             let mut pause = if failures > 0 { backoff.delay(failures, fresh()) } else { source.interval() };

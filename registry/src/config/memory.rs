@@ -14,7 +14,7 @@ use super::{
     error::ConfigError,
     key::ConfigKey,
     port::{Answer, Config, ConfigCenter, ConfigSight, ConfigVersion, Expected, check_content},
-    watch::ConfigWatch,
+    watch::{ConfigWatch, Told},
 };
 
 /// A config centre inside this process; clones share it.
@@ -26,7 +26,7 @@ pub struct MemoryConfig {
 #[derive(Debug, Default)]
 struct Inner {
     kept: BTreeMap<ConfigKey, Config>,
-    watched: BTreeMap<ConfigKey, watch::Sender<Option<ConfigSight>>>,
+    watched: BTreeMap<ConfigKey, watch::Sender<Told>>,
     writes: u64,
 }
 
@@ -59,7 +59,7 @@ impl Inner {
         }
         let sight = self.sight(key);
         if let Some(watchers) = self.watched.get(key) {
-            watchers.send_replace(Some(sight));
+            watchers.send_replace(Told::sight(sight));
         }
         Ok(self.writes)
     }
@@ -74,7 +74,7 @@ impl ConfigCenter for MemoryConfig {
         let mut inner = self.lock();
         inner.watched.retain(|_, watchers| watchers.receiver_count() > 0);
         let sight = inner.sight(key);
-        let watchers = inner.watched.entry(key.clone()).or_insert_with(|| watch::Sender::new(Some(sight)));
+        let watchers = inner.watched.entry(key.clone()).or_insert_with(|| watch::Sender::new(Told::sight(sight)));
         ConfigWatch::new(watchers.subscribe())
     }
 

@@ -10,9 +10,24 @@ use super::port::ConfigSight;
 #[derive(Debug)]
 #[must_use = "a watch only tells who asks for the next sight"]
 pub struct ConfigWatch {
-    told: watch::Receiver<Option<ConfigSight>>,
+    told: watch::Receiver<Told>,
     heard: Option<ConfigSight>,
     _task: Option<Task>,
+}
+
+/// What a watch reads.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) sight: Option<ConfigSight>,
+    /// Why the centre could not be read when it was asked last.
+    pub(crate) trouble: Option<String>,
+}
+
+impl Told {
+    /// The centre answered so.
+    pub(crate) fn sight(sight: ConfigSight) -> Self {
+        Self { sight: Some(sight), trouble: None }
+    }
 }
 
 /// A task that ends with its handle.
@@ -26,7 +41,7 @@ impl Drop for Task {
 }
 
 impl ConfigWatch {
-    pub(crate) fn new(told: watch::Receiver<Option<ConfigSight>>) -> Self {
+    pub(crate) fn new(told: watch::Receiver<Told>) -> Self {
         Self { told, heard: None, _task: None }
     }
 
@@ -41,7 +56,7 @@ impl ConfigWatch {
     /// unheard nothing is told. `None` when the centre's handle, or its runtime, is gone. Cancel-safe.
     pub async fn next(&mut self) -> Option<ConfigSight> {
         loop {
-            let newest = self.told.borrow_and_update().clone();
+            let newest = self.told.borrow_and_update().sight.clone();
             if newest.is_some() && newest != self.heard {
                 self.heard.clone_from(&newest);
                 return newest;
@@ -52,6 +67,11 @@ impl ConfigWatch {
 
     /// How it stands, as far as known by now; `None` before the centre answered, or did not answer, for the first time.
     pub fn current(&self) -> Option<ConfigSight> {
-        self.told.borrow().clone()
+        self.told.borrow().sight.clone()
+    }
+
+    /// Why what is told may be out of date; `None` while the centre answers.
+    pub fn trouble(&self) -> Option<String> {
+        self.told.borrow().trouble.clone()
     }
 }

@@ -48,6 +48,8 @@ pub trait FetchMetadata: Send + Sync + fmt::Debug {
 pub struct Links {
     /// Asks providers of the application level for what they offer.
     pub metadata: Option<Arc<dyn FetchMetadata>>,
+    /// The zone of whoever reads: of several registries, those of the same zone are read first.
+    pub zone: Option<String>,
 }
 
 impl Links {
@@ -55,6 +57,13 @@ impl Links {
     #[must_use]
     pub fn with_metadata(mut self, fetch: Arc<dyn FetchMetadata>) -> Self {
         self.metadata = Some(fetch);
+        self
+    }
+
+    /// Links of a reader in this zone.
+    #[must_use]
+    pub fn in_zone(mut self, zone: Option<String>) -> Self {
+        self.zone = zone;
         self
     }
 }

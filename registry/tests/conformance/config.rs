@@ -7,7 +7,7 @@ use mainstay_registry::config::{
 };
 use tokio::time::{Instant, timeout};
 
-use crate::support::DEADLINE;
+use crate::support::{DEADLINE, eventually};
 
 /// How long a centre that came back is not believed when it says that a key is gone, and some time more.
 const SETTLED: Duration = Duration::from_secs(45);
@@ -204,12 +204,14 @@ async fn what_changed_meanwhile_is_told(center: &impl Center) {
         until(watch, content).await;
     }
     center.away().await;
+    eventually("it was noticed", async || watches.iter().all(|watch| watch.trouble().is_some())).await;
     center.back(&[(changed.clone(), Some("after")), (deleted.clone(), None), (made.clone(), Some("new"))]).await;
     let back = Instant::now();
     for (at, content) in [(0, Some("after")), (2, Some("new")), (1, None)] {
         until(&mut watches[at], content).await;
     }
-    // That the reader did notice the outage shows here: a key that is gone after one is not believed at once.
+    assert!(watches.iter().all(|watch| watch.trouble().is_none()));
+    // That a key is gone after an outage is not believed at once.
     assert!(back.elapsed() > Duration::from_secs(20), "{:?}", back.elapsed());
     let heard = timeout(Duration::from_millis(10), watches[3].next()).await;
     assert!(heard.is_err(), "what did not change is not told: {heard:?}");
@@ -266,8 +268,6 @@ mod file {
             fs::rename(registry.join("config"), registry.with_extension("away")).unwrap();
             let sight = next(&mut client.watch(&key)).await;
             assert!(matches!(&sight, ConfigSight::Unknown { why } if why.contains("is gone")), "{sight:?}");
-            // Nobody hints at it: the tasks look once a second.
-            tokio::time::sleep(Duration::from_millis(2500)).await;
         }
 
         async fn back(&self, changes: &[(ConfigKey, Option<&str>)]) {

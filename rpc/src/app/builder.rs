@@ -138,7 +138,8 @@ impl App {
         self
     }
 
-    /// Registers in the registry that this URL means. Default `file://`, the embedded one of this machine.
+    /// Registers in the registry that this URL means; in several, with `|` between their URLs:
+    /// [`SeveralRegistries`](mainstay_registry::SeveralRegistries). Default `file://`, the embedded one of this machine.
     #[must_use]
     pub fn registry(self, url: impl Display) -> Self {
         self.set("registry", url)
@@ -160,7 +161,8 @@ impl App {
         if let Some(hub) = &self.hub {
             return Ok(hub.clone());
         }
-        let hub = connect_with(&self.resolve()?.settings.registry, links())?;
+        let settings = self.resolve()?.settings;
+        let hub = connect_with(&settings.registry, links().in_zone(settings.zone))?;
         Ok(self.hub.insert(hub).clone())
     }
 
@@ -360,8 +362,9 @@ async fn routed(registry: &str, local: bool) -> Option<IpAddr> {
     if local || scheme(registry).is_empty() {
         return None;
     }
-    let url = RegistryUrl::parse(registry).ok()?;
-    for host in url.authority().split(',') {
+    let urls = RegistryUrl::parse_all(registry).ok()?;
+    let hosts = urls.iter().flat_map(|url| url.authority().split(',')).filter(|host| !host.is_empty());
+    for host in hosts {
         let host = if host.contains(':') { host.to_owned() } else { format!("{host}:1") };
         if let Ok(ip) = way_to(&host).await {
             return Some(ip);

@@ -84,9 +84,9 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Whether the registry joins processes of this machine only.
+    /// Whether the registry joins processes of this machine only: of several, each does.
     pub(crate) fn is_local(&self) -> bool {
-        matches!(scheme(&self.registry), "file" | "memory")
+        self.registry.split('|').all(|url| matches!(scheme(url.trim()), "file" | "memory"))
     }
 
     /// How long to serve on after saying goodbye to the registry: as long as the news takes to reach consumers.
@@ -128,7 +128,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         name: "registry",
         takes: "URL",
-        help: "where to register; default file://, the embedded one",
+        help: "where to register, several with `|` between; default file://, the embedded one",
         apply: |s, text| text::registry(text).map(|url| s.registry = url),
         show: |s| text::without_secrets(&s.registry),
     },
@@ -256,6 +256,7 @@ mod tests {
     fn each_setting_reads_back_what_it_was_set_to() {
         for (name, text, shown) in [
             ("registry", "static://h:1", "static://h:1"),
+            ("registry", "file:///a|memory://u:secret@b?zone=x", "file:///a | memory://b"),
             ("registry", "file://joe:secret@h/x?key=secret", "file://h/x"),
             ("listen", "0.0.0.0:7001", "0.0.0.0:7001"),
             ("listen", "7001", ":7001"),
@@ -303,7 +304,9 @@ mod tests {
     fn the_drain_fits_thirty_seconds_and_is_short_on_one_machine() {
         let mut settings = Settings::default();
         assert!(settings.is_local() && settings.drain_delay() < Duration::from_millis(500));
-        settings.registry = "zookeeper://h:2181".to_owned();
+        settings.registry = "file:///a|memory://".to_owned();
+        assert!(settings.is_local());
+        settings.registry = "file:///a | zookeeper://h:2181".to_owned();
         assert!(!settings.is_local());
         assert!(settings.drain_delay() + settings.drain_grace < Duration::from_secs(27));
     }

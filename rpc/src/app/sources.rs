@@ -156,6 +156,9 @@ impl Sources {
             let text = match value.get_ref() {
                 DeValue::String(text) => text.to_string(),
                 DeValue::Integer(number) => number.to_string(),
+                DeValue::Array(urls) if setting.name == "registry" && urls.iter().all(|url| url.get_ref().is_str()) => {
+                    urls.iter().filter_map(|url| url.get_ref().as_str()).collect::<Vec<_>>().join("|")
+                }
                 other => {
                     let found = other.type_str();
                     self.problems

@@ -54,6 +54,21 @@ fn all_mistakes_are_told_at_once_with_place_and_nearest_spelling() {
 }
 
 #[test]
+fn several_registries_are_a_list_in_the_file_and_one_text_elsewhere() {
+    for (arguments, file) in [
+        ("--config a.toml", "registry = [\"memory://a\", \"memory://b\"]"),
+        ("--config a.toml", "registry = \"memory://a|memory://b\""),
+        ("--config a.toml --registry memory://a|memory://b", ""),
+    ] {
+        let sources = Sources::read(words(arguments), pairs(&[]), |_| Ok(file.to_owned()));
+        assert_eq!(sources.problems, [""; 0]);
+        assert_eq!(Resolved::of(sources.given).unwrap().settings.registry, "memory://a|memory://b");
+    }
+    let sources = Sources::read(words("--config a.toml"), pairs(&[]), |_| Ok("registry = [1]".to_owned()));
+    assert_eq!(sources.problems, ["a.toml:1: `registry` is of type array; it takes URL"]);
+}
+
+#[test]
 fn every_value_that_cannot_be_read_is_told_with_where_it_stands() {
     let file = "weight = -1\ndrain-grace = \"soon\"\n";
     let sources = Sources::read(words("--config a.toml --registry nowhere"), pairs(&[]), |_| Ok(file.to_owned()));

@@ -31,9 +31,9 @@ pub(crate) fn tls_file(text: &str) -> Result<PathBuf, String> {
     not_empty(text).map(PathBuf::from)
 }
 
-/// The URL of a registry. Whether there is an adapter for it, connecting tells.
+/// The URL of a registry, or several with `|` between. Whether there is an adapter for it, connecting tells.
 pub(crate) fn registry(text: &str) -> Result<String, String> {
-    RegistryUrl::parse(text.trim()).map_err(|error| error.to_string())?;
+    RegistryUrl::parse_all(text.trim()).map_err(|error| error.to_string())?;
     Ok(text.trim().to_owned())
 }
 
@@ -115,9 +115,10 @@ pub(crate) fn host_port(host: &str, port: Option<u16>) -> String {
     port.map_or(host.clone(), |port| format!("{host}:{port}"))
 }
 
-/// A registry's URL as it may be shown.
-pub(crate) fn without_secrets(url: &str) -> String {
-    RegistryUrl::parse(url).map_or_else(|error| format!("({error})"), |url| url.to_string())
+/// The URLs of registries as they may be shown.
+pub(crate) fn without_secrets(urls: &str) -> String {
+    let shown = |urls: Vec<RegistryUrl>| urls.iter().map(RegistryUrl::to_string).collect::<Vec<_>>().join(" | ");
+    RegistryUrl::parse_all(urls).map_or_else(|error| format!("({error})"), shown)
 }
 
 #[cfg(test)]

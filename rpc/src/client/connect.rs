@@ -82,7 +82,8 @@ pub fn connect<C: From<Client>>(definition: &'static ServiceDef, application: &s
 }
 
 impl<C: From<Client>> ConnectBuilder<C> {
-    /// Looks instances up in this registry: a URL, a [`Hub`], a registry. Default: the embedded `file://`.
+    /// Looks instances up in this registry: a URL, a [`Hub`], a registry. Several URLs stand with `|` between:
+    /// [`SeveralRegistries`](mainstay_registry::SeveralRegistries). Default: the embedded `file://`.
     #[must_use]
     pub fn registry(mut self, registry: impl Into<Discovery>) -> Self {
         self.discovery = Some(registry.into());
