@@ -1,13 +1,13 @@
 //! That the searches would find what they look for: the product with one promise taken out of it, from outside.
 //!
 //! A tamper sits between the core and its driver. One loses the save that comes before a vote is spoken, one speaks
-//! first and saves later, one forges what peers say about the master.
+//! first and saves later, one forges what peers say about the master; two break what a switchover rests on.
 
 use mainstay_sentinel::core::action::Action;
 use mainstay_sentinel::core::config::Settings;
 use mainstay_sentinel::core::durable::{PeerKind, Vote};
-use mainstay_sentinel::core::event::Event;
-use mainstay_sentinel::core::ids::Epoch;
+use mainstay_sentinel::core::event::{Done, Event, Failure};
+use mainstay_sentinel::core::ids::{Epoch, Millis};
 use mainstay_sentinel::sim::Setup;
 use mainstay_sentinel::sim::explore::{Bounds, Found, search};
 use mainstay_sentinel::sim::node::Tamper;
@@ -46,6 +46,28 @@ fn no_quorum() -> Tamper {
     Tamper { event: forge, ..none() }
 }
 
+/// Nobody hears that somebody else was there first: no hello is sent, a report of any age counts as one of now, and a
+/// server that is told to step down does not answer that it is no master.
+fn unheard() -> Tamper {
+    let mute = |list: &mut Vec<Action>| list.retain(|a| !matches!(a, Action::PublishHello(..)));
+    let forge = |event: &mut Event| match event {
+        Event::Report { asked, .. } => *asked = Millis(u64::MAX / 2),
+        Event::Done(_, result @ Err(Failure::NotMaster)) => *result = Ok(Done::Rested { offset: 0 }),
+        _ => {}
+    };
+    Tamper { actions: mute, event: forge }
+}
+
+/// What is not known counts as refused: it is undone although it may have been done.
+fn overconfident() -> Tamper {
+    let forge = |event: &mut Event| {
+        if let Event::Done(_, Err(failure @ Failure::Unknown)) = event {
+            *failure = Failure::Refused;
+        }
+    };
+    Tamper { event: forge, ..none() }
+}
+
 /// How many states a search looks at; `MAINSTAY_STATES` sets another number.
 fn states() -> usize {
     std::env::var("MAINSTAY_STATES").ok().and_then(|text| text.replace('_', "").parse().ok()).unwrap_or(2_000)
@@ -55,8 +77,8 @@ fn bounds(kind: PeerKind, time_steps: u8, crashes: u8) -> Bounds {
     let mut settings = Settings::new(2);
     (settings.down_after, settings.failover_timeout) = (1_000, 5_000);
     let (sentinels, replicas, all_ours, confirm) = (3, 1, true, None);
-    let (drift_ppm, lossy, crash_at_save) = (0, 0, 0);
-    let setup = Setup { sentinels, replicas, settings, all_ours, confirm, drift_ppm, lossy, crash_at_save };
+    let (drift_ppm, lossy, crash_at_save, one_master) = (0, 0, 0, false);
+    let setup = Setup { sentinels, replicas, settings, all_ours, confirm, drift_ppm, lossy, crash_at_save, one_master };
     Bounds { setup, kind, time_steps, crashes, states: states() }
 }
 
@@ -98,10 +120,13 @@ fn the_exhaustive_search_finds_votes_that_are_not_saved() {
     }
 }
 
+/// Two masters.
+const BESIDE: &str = "became a master beside";
+
 /// The first violation of a scenario among some seeds.
 fn finds(scenario: &str, tamper: Tamper, expected: &str) {
     let scenario = SCENARIOS.iter().find(|s| s.name == scenario).expect("a known scenario");
-    let found = (0..1_000).filter_map(|seed| scenario.run(seed, tamper).violation).find(|v| v.contains(expected));
+    let found = (0..5_000).filter_map(|seed| scenario.run(seed, tamper).violation).find(|v| v.contains(expected));
     assert!(found.is_some(), "{} finds no `{expected}`", scenario.name);
 }
 
@@ -118,4 +143,14 @@ fn the_simulation_finds_votes_spoken_before_they_are_saved() {
 #[test]
 fn the_simulation_finds_a_missing_quorum() {
     finds("mixed", no_quorum(), "hold the master for down");
+}
+
+#[test]
+fn the_simulation_finds_a_leader_that_takes_over_from_a_replica() {
+    finds("successive", unheard(), BESIDE);
+}
+
+#[test]
+fn the_simulation_finds_a_leader_that_undoes_what_it_does_not_know() {
+    finds("interrupted", overconfident(), BESIDE);
 }

@@ -79,6 +79,11 @@ fn successive() {
 }
 
 #[test]
+fn interrupted() {
+    assert!(sweep("interrupted").iter().any(|o| o.promotions > 1));
+}
+
+#[test]
 fn confirmed() {
     sweep("confirmed");
     let scenario = scenario("confirmed");

@@ -236,7 +236,9 @@ impl Sentinel {
                 Stage::WaitStart(_) => false,
                 Stage::Select | Stage::Fence { .. } => *address != m.address,
                 Stage::Promote { to, .. } => address == to,
-                Stage::Switch { to, phase } => address == to || matches!(phase, Phase::StepDown(_)),
+                Stage::Switch { phase: Phase::StepDown(_), .. } => true,
+                Stage::Switch { phase: Phase::TurnBack(_), .. } => *address == m.address,
+                Stage::Switch { to, .. } => address == to,
                 Stage::Reconfigure { to } => address != to && server.reconf != super::state::Reconf::Done,
             };
             let floor = if matches!(f.stage, Stage::Switch { .. }) { 2 } else { 10 };

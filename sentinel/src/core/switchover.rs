@@ -5,10 +5,11 @@
 //! leaders, whatever they have heard of each other, one alone finds a master there, and it alone promotes. The
 //! transaction tells the offset at which writes ended too, so that whatever became of the pause, nothing slips between.
 //! Stepping down first costs nothing and holds also when this sentinel stalls: then the old master goes on, or both are
-//! replicas and the old one is turned back.
+//! replicas and the old one is turned back, by a leader that has its votes still and has seen that it was this switchover
+//! that made it a replica.
 
 use super::action::Task;
-use super::event::{Done, Failure};
+use super::event::{Done, Failure, Role};
 use super::failover::{Failover, Flow, Stage};
 use super::ids::{Address, Epoch, Millis, ReplicationId};
 use super::notice::What;
@@ -74,7 +75,7 @@ impl Sentinel {
             Phase::StepDown(_) => self.step_or_turn_back(m, f, to, "the old master did not follow in time"),
             Phase::Drain(end) => self.drain(m, f, to, &end),
             Phase::Promote { .. } => self.promote_or_turn_back(m, f, to),
-            Phase::TurnBack(why) => self.turn_back_again(m, f, why),
+            Phase::TurnBack(why) => self.advance_turn_back(m, f, &to, why),
         }
     }
 
@@ -97,6 +98,9 @@ impl Sentinel {
         if !m.servers.get(&to).is_some_and(|s| end.reached(s)) {
             return self.step_or_turn_back(m, f, to, "writes went on after the pause");
         }
+        if !self.still_leads(m, f) {
+            return self.step_or_turn_back(m, f, to, "the votes are not confirmed");
+        }
         self.tell_server(m, &to, What::SendPromotion);
         self.run(m, Errand::Promote(f.epoch), Task::Promote(m.server_ref(&to)));
         self.tell_server(m, &to, What::WaitPromotion);
@@ -108,12 +112,15 @@ impl Sentinel {
         if self.seen_as_master(m, f, &to) {
             return self.switched(m, f, to);
         }
-        let server = m.servers.get(&to);
-        let dead = server.is_none_or(|s| s.link.proves_death());
-        if dead || f.since.after(m.settings.failover_timeout) <= self.now {
-            return self.turn_back(m, f, to, "the replica was not promoted");
+        if m.servers.get(&to).is_none_or(|s| s.link.proves_death()) {
+            return self.turn_back(f, to, "the replica was not promoted");
         }
-        wake(m, f.since.after(m.settings.failover_timeout));
+        let end = f.since.after(m.settings.failover_timeout);
+        if end <= self.now {
+            // It may be a master. If it is, or if nobody is, the others see it and decide.
+            return self.undo(m, "whether the replica was promoted is not known");
+        }
+        wake(m, end);
         self.promote_again(m, f, &to);
         Flow::Stay
     }
@@ -132,7 +139,7 @@ impl Sentinel {
             wake(m, f.since.after(STEP));
             return Flow::Stay;
         }
-        self.turn_back(m, f, to, why)
+        self.turn_back(f, to, why)
     }
 
     /// The configured master is a replica: the configuration here is old, or somebody else is at work.
@@ -151,21 +158,35 @@ impl Sentinel {
         self.run(m, Errand::Courtesy, Task::ResumeWrites(m.server_ref(&m.address)));
     }
 
-    /// Makes the old one the master again, which changes nothing if it never followed.
-    fn turn_back(&mut self, m: &mut Master, f: &mut Failover, to: Address, why: &'static str) -> Flow {
-        self.run(m, Errand::TurnBack(f.epoch), Task::Promote(m.server_ref(&m.address)));
+    /// Makes the old one the master again, if it is to be seen that it followed.
+    fn turn_back(&self, f: &mut Failover, to: Address, why: &'static str) -> Flow {
         f.enter(Stage::Switch { to, phase: Phase::TurnBack(why) }, self.now);
-        Flow::Stay
+        Flow::Go
     }
 
-    fn turn_back_again(&mut self, m: &mut Master, f: &mut Failover, why: &'static str) -> Flow {
-        if f.since.after(m.settings.failover_timeout) <= self.now {
+    /// Nothing tells a server whom to obey, so an order that makes a master needs proof first: the old one says, asked
+    /// after the outcome that is undone, that it follows the replica of this very switchover (another leader would have
+    /// found no master to take over from), and a majority still holds its votes for this leader.
+    fn advance_turn_back(&mut self, m: &mut Master, f: &mut Failover, to: &Address, why: &'static str) -> Flow {
+        let end = f.since.after(m.settings.failover_timeout);
+        if end <= self.now || m.down().is_some() {
+            // One that is gone is for an ordinary failover to replace.
             return self.undo(m, why);
         }
-        wake(m, f.since.after(m.settings.failover_timeout));
-        if f.again > f.since && f.again <= self.now {
+        wake(m, end);
+        // Asked since the outcome that is undone, and since the last try to undo it.
+        let fresh = |s: &&Server| s.asked_at > f.since && s.asked_at.after(AGAIN) > f.again;
+        let report = m.server().filter(|s| s.visible()).filter(fresh).and_then(|s| s.report.as_ref());
+        match report.map(|r| &r.role) {
+            None => return Flow::Stay,
+            Some(Role::Master) => return self.undo(m, why),
+            Some(Role::Replica(following)) if !self.same(&following.master, to) => return self.not_master(m),
+            Some(Role::Replica(_)) => {}
+        }
+        // `NEVER`: it is on its way.
+        if f.again <= self.now && self.still_leads(m, f) {
             self.run(m, Errand::TurnBack(f.epoch), Task::Promote(m.server_ref(&m.address)));
-            f.again = f.since;
+            f.again = Millis::NEVER;
         }
         wake(m, if f.again > self.now { f.again } else { Millis::NEVER });
         Flow::Stay
@@ -201,13 +222,13 @@ impl Sentinel {
             }
             (Errand::StepDown(_), Phase::StepDown(_), Err(Failure::NotMaster)) => return self.not_master(m),
             (Errand::StepDown(_), Phase::StepDown(_), _) => {
-                return self.turn_back(m, f, to, "the old master did not follow in time");
+                return self.turn_back(f, to, "the old master did not follow in time");
             }
             (Errand::Promote(_), Phase::Promote { .. }, Ok(_)) => return self.switched(m, f, to),
             (Errand::Promote(_), Phase::Promote { unknown }, Err(failure)) => {
                 // Once an outcome was unknown, a later "not sent" does not tell that the first was not.
                 if !unknown && failure != Failure::Unknown {
-                    return self.turn_back(m, f, to, "the replica was not promoted");
+                    return self.turn_back(f, to, "the replica was not promoted");
                 }
                 f.stage = Stage::Switch { to, phase: Phase::Promote { unknown: true } };
                 f.again = self.now.after(AGAIN);
@@ -270,13 +291,70 @@ mod tests {
         let (mut t, said) = switching();
         let old = t.master().address.clone();
         let (ticket, _) = *tasks(&said).last().expect("promotes");
-        let said = t.step(Event::Done(ticket, Err(Failure::Refused)));
+        let said = [t.step(Event::Done(ticket, Err(Failure::Refused))), t.run_for(50)].concat();
         let back = tasks(&said);
         assert!(matches!(back[0].1, Task::Promote(s) if s.address == old));
         let said = t.step(Event::Done(back[0].0, Ok(Done::Ok)));
         assert!(tasks(&said).iter().any(|(_, task)| matches!(task, Task::ResumeWrites(_))));
         assert!(channels(&said).contains(&"-switchover-abort"));
         assert!(t.master().failover.is_none() && t.master().address == old);
+    }
+
+    /// A switchover whose stepping down has no outcome yet.
+    fn stepping_down() -> (Table, Ticket) {
+        let mut t = Table::settled();
+        catching_up(&mut t);
+        t.hold_step_downs();
+        t.catch_up();
+        let said = t.run_for(200);
+        let down = |(ticket, task): &(Ticket, &Task)| matches!(task, Task::StepDown { .. }).then_some(*ticket);
+        let ticket = tasks(&said).iter().find_map(down).expect("steps down");
+        (t, ticket)
+    }
+
+    fn is_turned_back(t: &Table, said: &[Action]) -> bool {
+        let master = t.master().address.clone();
+        tasks(said).iter().any(|(_, task)| matches!(task, Task::Promote(s) if s.address == master))
+    }
+
+    #[test]
+    fn after_an_unknown_outcome_only_what_this_switchover_did_is_undone() {
+        let (followed, another) = (crate::core::table::replica_address(0), crate::core::table::replica_address(1));
+        // Whom the old master follows then; it is turned back only from the chosen one.
+        for (follows, turned) in [(None, false), (Some(&followed), true), (Some(&another), false)] {
+            let (mut t, ticket) = stepping_down();
+            assert_eq!(t.master().failover.as_ref().and_then(|f| f.chosen()), Some(&followed));
+            let old = t.master().address.clone();
+            if let Some(to) = follows {
+                t.follows_quietly(&old, to);
+            }
+            let said = [t.step(Event::Done(ticket, Err(Failure::Unknown))), t.run_for(200)].concat();
+            assert_eq!(is_turned_back(&t, &said), turned, "{follows:?}");
+            assert!(channels(&said).contains(&"-switchover-abort") && t.master().failover.is_none());
+        }
+    }
+
+    #[test]
+    fn who_has_lost_its_votes_turns_nobody_back() {
+        let (mut t, ticket) = stepping_down();
+        let old = t.master().address.clone();
+        t.follows_quietly(&old, &crate::core::table::replica_address(0));
+        t.peers_vote(false);
+        t.run_for(300);
+        let said = [t.step(Event::Done(ticket, Err(Failure::Unknown))), t.run_for(1_000)].concat();
+        assert!(!is_turned_back(&t, &said));
+        t.peers_vote(true);
+        let said = t.run_for(500);
+        assert!(tasks(&said).iter().any(|(_, task)| matches!(task, Task::Promote(s) if s.address == old)));
+    }
+
+    #[test]
+    fn a_master_that_dies_in_a_switchover_is_failed_over() {
+        let (mut t, ticket) = stepping_down();
+        t.kill_master();
+        t.peers_say(true);
+        let said = [t.step(Event::Done(ticket, Err(Failure::Unknown))), t.run_for(2_500)].concat();
+        assert!(channels(&said).contains(&"+switch-master"), "{:?}", channels(&said));
     }
 
     #[test]

@@ -54,6 +54,7 @@ pub(crate) struct Table {
     says_down: BTreeSet<RunId>,
     votes: Votes,
     hold_promotions: bool,
+    hold_step_downs: bool,
     fence_fails: bool,
     slow_syncs: bool,
     late_writes: u64,
@@ -100,6 +101,7 @@ impl Table {
             says_down: BTreeSet::new(),
             votes: Votes::Nobody,
             hold_promotions: false,
+            hold_step_downs: false,
             fence_fails: false,
             slow_syncs: false,
             late_writes: 0,
@@ -245,6 +247,7 @@ impl Table {
                 fake.report.role = follower(master, synced);
                 fake.report.replication_id = theirs;
             }
+            Task::StepDown { .. } if self.hold_step_downs => return None,
             Task::StepDown { master, .. } => {
                 fake.report.role = follower(master, synced);
                 fake.report.replication_id = theirs;
@@ -390,6 +393,11 @@ impl Table {
 
     pub(crate) fn hold_promotions(&mut self) {
         self.hold_promotions = true;
+    }
+
+    /// Whoever is told to step down does not, and gives no answer.
+    pub(crate) fn hold_step_downs(&mut self) {
+        self.hold_step_downs = true;
     }
 
     pub(crate) fn fence_fails(&mut self, fails: bool) {

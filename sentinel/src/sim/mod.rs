@@ -118,6 +118,8 @@ pub struct Setup {
     pub lossy: u64,
     /// Of 1000 saves so many end in a crash.
     pub crash_at_save: u64,
+    /// There is a moment with no master, never two: nobody is promoted beside a master.
+    pub one_master: bool,
 }
 
 /// The world.
