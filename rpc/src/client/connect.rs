@@ -7,10 +7,10 @@ use super::{Client, stack};
 use crate::{
     Error,
     call::{CallService, Channel, ServiceDef},
-    cluster::{Cluster, Settings},
+    cluster::{Cluster, HealthSettings, Settings},
     dubbo::metadata::links,
     layer::RetryOptions,
-    policy::{ConcurrencyOptions, Limits, Rate},
+    policy::{BreakerOptions, ConcurrencyOptions, Limits, OutlierOptions, Rate},
     transport::{Connect, Http2Limits, Tcp},
 };
 use mainstay_registry::{
@@ -186,6 +186,28 @@ impl<C: From<Client>> ConnectBuilder<C> {
         self
     }
 
+    /// When an instance that fails most of its calls gets none for a while, whatever the others do; `None` for never.
+    #[must_use]
+    pub fn breaker(mut self, options: impl Into<Option<BreakerOptions>>) -> Self {
+        self.settings.health.breaker = options.into();
+        self
+    }
+
+    /// The same for one method at each instance, by its name on the wire, as `Hold`. Its calls count for the breaker of the
+    /// instance too. Not set by default; slowness belongs here, since what is slow depends on the method.
+    #[must_use]
+    pub fn method_breaker(mut self, method: impl Into<Arc<str>>, options: BreakerOptions) -> Self {
+        self.settings.health.methods.push((method.into(), options));
+        self
+    }
+
+    /// When an instance that does worse than the others is left out for a while; `None` for never.
+    #[must_use]
+    pub fn outliers(mut self, options: impl Into<Option<OutlierOptions>>) -> Self {
+        self.settings.health.outliers = options.into();
+        self
+    }
+
     /// How many connections an instance gets: the first number when it is used at all, more as calls pile up.
     /// Default `1..=4`.
     #[must_use]
@@ -354,6 +376,7 @@ impl Default for Settings {
             connector: Arc::new(Tcp),
             limits: Http2Limits::default(),
             balance: Balance::default(),
+            health: HealthSettings::default(),
             connections: 1..=4,
             connect_timeout: Duration::from_secs(3),
             patience: Duration::from_secs(2),

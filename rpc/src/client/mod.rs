@@ -4,7 +4,7 @@ mod connect;
 mod stack;
 mod stub;
 
-pub use crate::cluster::{Connectivity, EndpointState};
+pub use crate::cluster::{Avoided, Connectivity, EndpointState};
 pub use connect::{Balance, ConnectBuilder, Discovery, connect};
 pub(crate) use stack::{local, stack};
 pub use stub::{Client, from_channel, in_process};

@@ -6,6 +6,7 @@
 //! | `balance/`, `load.rs`, `dice.rs` | who is chosen |
 //! | `pick.rs` | who may be chosen: connection state and earlier tries |
 //! | `endpoint.rs`, `pool.rs`, `connectivity.rs` | one instance: its stack, its connections, its state |
+//! | `health.rs` | how an instance does: its breakers, and whether it is left out |
 //! | `state.rs` | what others may see of an instance |
 //!
 //! Mostly a call finds an endpoint at once: a load of the snapshot, a pick, and off it goes. Only when nobody is
@@ -16,6 +17,7 @@ mod connectivity;
 mod dice;
 mod directory;
 mod endpoint;
+mod health;
 mod load;
 mod pick;
 mod pool;
@@ -26,7 +28,8 @@ mod tests;
 
 pub use connectivity::Connectivity;
 pub(crate) use dice::Dice;
-pub use state::EndpointState;
+pub(crate) use health::HealthSettings;
+pub use state::{Avoided, EndpointState};
 
 use crate::{
     call::{BoxFuture, Invocation, Reason, Reply, Status},
@@ -37,6 +40,7 @@ use crate::{
 use balance::LoadBalance;
 use directory::{Directory, Following};
 use endpoint::{Endpoint, Sent};
+use health::Outliers;
 use mainstay_registry::{Discover, Lookup};
 use pick::{Pick, Sought};
 use pool::Pooled;
@@ -60,6 +64,7 @@ pub(crate) struct Settings {
     pub(crate) connector: Arc<dyn Connect>,
     pub(crate) limits: Http2Limits,
     pub(crate) balance: Balance,
+    pub(crate) health: HealthSettings,
     /// Connections per endpoint.
     pub(crate) connections: RangeInclusive<usize>,
     /// Bounds one attempt to connect.
@@ -78,6 +83,7 @@ pub(crate) struct Common {
     settings: Settings,
     dice: Dice,
     birth: Instant,
+    outliers: Outliers,
     /// The directory or the state of a connection has changed.
     changed: Notify,
 }
@@ -113,14 +119,15 @@ impl Cluster {
             Balance::Random => Box::new(balance::Random),
         };
         let dice = settings.seed.map_or_else(Dice::default, Dice::new);
-        let common = Arc::new(Common { settings, dice, birth: Instant::now(), changed: Notify::new() });
+        let outliers = Outliers::new(settings.health.outliers.clone());
+        let common = Arc::new(Common { settings, dice, birth: Instant::now(), outliers, changed: Notify::new() });
         let directory = Arc::new(Directory::new(discover, lookup, common.clone()));
         Self(Arc::new(Inner { common, directory, balance, following: OnceLock::new() }))
     }
 
     /// Every endpoint that is known now, in the order of their ids.
     pub(crate) fn states(&self) -> Vec<EndpointState> {
-        self.0.directory.snapshot().endpoints.iter().map(|endpoint| endpoint.state()).collect()
+        self.0.directory.snapshot().endpoints.iter().map(|endpoint| endpoint.state(&self.0.common)).collect()
     }
 }
 
@@ -132,15 +139,20 @@ impl Inner {
             true => call.began.saturating_duration_since(self.common.birth),
             false => self.common.now(),
         };
-        match self.pick(Sought::of(&call), began, |pick| pick.choose(false)) {
+        self.common.outliers.watch(began, || self.directory.snapshot());
+        match self.pick(self.sought(&call), began, |pick| pick.choose(false)) {
             Some((endpoint, pooled)) => Sending::Sent(endpoint.call(pooled, call, began, self.common.clone())),
             None => Sending::Waiting(Box::pin(self.clone().send_later(call))),
         }
     }
 
     async fn send_later(self: Arc<Self>, call: Invocation) -> Result<Reply, Status> {
-        let (endpoint, pooled, began) = self.wait(Sought::of(&call), call.deadline).await?;
+        let (endpoint, pooled, began) = self.wait(self.sought(&call), call.deadline).await?;
         endpoint.call(pooled, call, began, self.common.clone()).await
+    }
+
+    fn sought<'a>(&self, call: &'a Invocation) -> Sought<'a> {
+        Sought::of(call, self.common.settings.health.lane(&call.method))
     }
 
     fn pick<T>(&self, sought: Sought<'_>, now: Duration, ask: impl FnOnce(&Pick<'_>) -> T) -> T {
@@ -164,10 +176,12 @@ impl Inner {
             let now = self.common.now();
             let found = self.pick(sought, now, |pick| {
                 tried_too |= !sought.tried.is_empty() && !pick.hope();
-                pick.choose(tried_too)
+                pick.choose(tried_too).ok_or_else(|| pick.broken())
             });
-            if let Some((endpoint, pooled)) = found {
-                return Ok((endpoint, pooled, now));
+            match found {
+                Ok((endpoint, pooled)) => return Ok((endpoint, pooled, now)),
+                Err(true) => return Err(broken()),
+                Err(false) => {}
             }
             let step = Instant::now() + STEP;
             if timeout_at(until.min(step), changed).await.is_err() {
@@ -198,6 +212,13 @@ impl Inner {
         }
         Status::because(reason, Code::Unavailable, text).not_reached()
     }
+}
+
+/// Waiting would not help: whoever is connected is not to be called for a while.
+#[cold]
+fn broken() -> Status {
+    let text = "too many calls failed: the breaker of every instance that is connected is open";
+    Status::because(Reason::BreakerOpen, Code::Unavailable, text).not_reached()
 }
 
 /// A call that an endpoint has, or that waits for one.
@@ -239,6 +260,8 @@ impl Named for Cluster {
             Balance::RoundRobin => "round_robin",
             Balance::Random => "random",
         });
+        names.extend(self.0.common.settings.health.outliers.as_ref().map(|_| "outliers"));
+        names.extend(self.0.common.settings.health.breaker.as_ref().map(|_| "breaker"));
         names.push("pool");
     }
 }

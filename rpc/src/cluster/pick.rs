@@ -3,6 +3,9 @@
 //! Only connected endpoints are used. One that is not, and may be tried, takes part in the draw all the same: when it
 //! wins, it is dialled in the background, and the call goes to another that is connected. So an endpoint that answers
 //! no connection costs no call anything, and a new one is connected by the load that it is going to take.
+//!
+//! Who is left out because it does worse than the others is taken all the same when nobody else is there. Whose breaker
+//! is open is not: that one does badly whatever the others do.
 
 use super::{
     Common,
@@ -32,11 +35,13 @@ pub(crate) struct Sought<'a> {
     pub(crate) tried: &'a [InstanceId],
     /// The request is a stream: it can be sent once only.
     pub(crate) once: bool,
+    /// Which of the methods' breakers has a say.
+    pub(crate) lane: Option<usize>,
 }
 
 impl<'a> Sought<'a> {
-    pub(crate) fn of(call: &'a Invocation) -> Self {
-        Self { tried: &call.tried, once: matches!(call.payload, Payload::Stream(_)) }
+    pub(crate) fn of(call: &'a Invocation, lane: Option<usize>) -> Self {
+        Self { tried: &call.tried, once: matches!(call.payload, Payload::Stream(_)), lane }
     }
 }
 
@@ -47,6 +52,8 @@ enum Whom {
     Reachable,
     /// The connected.
     Ready,
+    /// The connected, also those that are left out.
+    Anybody,
 }
 
 struct View<'a, 'b> {
@@ -65,10 +72,11 @@ impl Candidates for View<'_, '_> {
         // (Seat: routers. They narrow the snapshot before the balancer sees it.)
         let pool = &endpoint.live.pool;
         let reachable = match self.whom {
-            Whom::Ready => pool.is_ready(),
+            Whom::Ready | Whom::Anybody => pool.is_ready(),
             Whom::Reachable => pool.is_ready() || pool.may_dial(self.pick.now),
         };
-        reachable && (self.tried_too || !self.pick.was_tried(endpoint))
+        let left_out = || !matches!(self.whom, Whom::Anybody) && self.pick.common.leaves_out(endpoint, self.pick.now);
+        reachable && self.pick.may_ask(endpoint) && !left_out() && (self.tried_too || !self.pick.was_tried(endpoint))
     }
 
     fn load(&self, index: usize) -> &Load {
@@ -83,7 +91,7 @@ impl Pick<'_> {
         /// A connection may be lost between the look and the grasp; not often.
         const LOOKS: usize = 3;
         for _ in 0..LOOKS {
-            let first = self.draw(Whom::Reachable, tried_too)?;
+            let Some(first) = self.draw(Whom::Reachable, tried_too) else { break };
             if let Some(found) = self.grasp(first) {
                 return Some(found);
             }
@@ -93,20 +101,39 @@ impl Pick<'_> {
                 return Some(found);
             }
         }
-        None
+        self.draw(Whom::Anybody, tried_too).and_then(|index| self.grasp(index))
+    }
+
+    /// Somebody is connected, nobody else will be soon, and no breaker lets the call through.
+    pub(crate) fn broken(&self) -> bool {
+        let (mut ready, mut hope) = (false, false);
+        for endpoint in &self.snapshot.endpoints {
+            let pool = &endpoint.live.pool;
+            ready |= pool.is_ready();
+            hope |= if pool.is_ready() {
+                self.may_ask(endpoint)
+            } else {
+                pool.connectivity() != super::Connectivity::TransientFailure
+            };
+        }
+        ready && !hope
     }
 
     /// Whether an endpoint that did not fail this call is being connected, or may be.
     pub(crate) fn hope(&self) -> bool {
         let hope = |endpoint: &Arc<Endpoint>| {
             let state = endpoint.live.pool.connectivity();
-            !self.was_tried(endpoint) && state != super::Connectivity::TransientFailure
+            !self.was_tried(endpoint) && state != super::Connectivity::TransientFailure && self.may_ask(endpoint)
         };
         self.snapshot.endpoints.iter().any(hope)
     }
 
     fn was_tried(&self, endpoint: &Endpoint) -> bool {
         !self.sought.tried.is_empty() && self.sought.tried.contains(&endpoint.instance.id)
+    }
+
+    fn may_ask(&self, endpoint: &Endpoint) -> bool {
+        endpoint.live.health.may_ask(self.sought.lane, self.now)
     }
 
     fn draw(&self, whom: Whom, tried_too: bool) -> Option<usize> {
@@ -117,6 +144,7 @@ impl Pick<'_> {
     fn grasp(&self, index: usize) -> Option<(Arc<Endpoint>, Arc<Pooled>)> {
         let endpoint = &self.snapshot.endpoints[index];
         let pooled = endpoint.live.pool.take(self.sought.once, self.now)?;
-        Some((endpoint.clone(), pooled))
+        // A probe may have been taken by another since the look.
+        endpoint.live.health.lets_through(self.sought.lane, self.now).then(|| (endpoint.clone(), pooled))
     }
 }

@@ -14,6 +14,10 @@ pub const RETRIES: &str = "mainstay_client_retries_total";
 pub const RETRIES_REFUSED: &str = "mainstay_client_retries_refused_total";
 /// Calls that a policy did not let in. Labels: [`POLICY`], [`REASON`].
 pub const REFUSED: &str = "mainstay_calls_refused_total";
+/// Breakers of instances that turned. Labels: [`REASON`], `OPENED` or `CLOSED`.
+pub const BREAKER_TURNS: &str = "mainstay_client_breaker_turns_total";
+/// Instances that were left out for a while. Labels: [`REASON`], by which sign.
+pub const EJECTIONS: &str = "mainstay_client_ejections_total";
 
 /// The full name of the service, as `shop.stock.v1.StockApi`.
 pub const SERVICE: &str = "service";

@@ -9,28 +9,38 @@
 //! | `mod.rs` | the port: [`Policy`], [`Admission`], [`Decision`], [`Ended`] |
 //! | `permit.rs` | that a call was let in; hears how it ended, streams to their last frame |
 //! | `guard.rs` | the layer that asks, waits and refuses |
+//! | `breaker.rs`, `window.rs` | after too many bad calls: none for a while, then a few to see |
+//! | `outlier.rs` | which of several do worse than the others |
 //! | `concurrency.rs`, `gradient.rs` | how many calls at once: a number, or what the latency says |
 //! | `codel.rs` | who has stood in line for too long |
 //! | `rate.rs`, `pace.rs`, `store.rs` | how many calls per time; refused, or spread out |
 //! | `key.rs` | of whom, and of what |
 //! | `limits.rs` | what a client or a server is set up with |
 
+mod breaker;
 mod codel;
 mod concurrency;
 mod gradient;
 mod guard;
 mod key;
 mod limits;
+mod outlier;
 mod pace;
 mod permit;
 mod rate;
 mod store;
+mod window;
 
+pub(crate) use breaker::Turn;
+pub use breaker::{Breaker, BreakerOptions, BreakerState};
 pub use concurrency::{Concurrency, ConcurrencyOptions};
 pub use guard::{Guard, GuardLayer, Guarded};
 pub use key::Key;
 pub(crate) use limits::Limits;
+pub use outlier::OutlierOptions;
+pub(crate) use outlier::{Seen, Verdict, judge};
 pub use rate::{Rate, RateLimit};
+pub(crate) use window::Window;
 
 use crate::call::{Fault, Invocation, Reason, Status};
 use std::{borrow::Cow, time::Duration};
@@ -155,6 +165,11 @@ impl Outcome {
         }
     }
 
+    /// It says something of who was to answer it.
+    pub(crate) fn says(self) -> bool {
+        self != Self::Cancelled
+    }
+
     /// Who was to answer it is to blame.
     pub fn is_bad(self) -> bool {
         matches!(self, Self::Failure | Self::Overdue)
@@ -172,6 +187,11 @@ pub struct Ended {
 }
 
 impl Ended {
+    /// The end of a call that was not made.
+    pub(crate) fn cancelled() -> Self {
+        Self::new(Outcome::Cancelled, Duration::ZERO)
+    }
+
     /// An end.
     pub fn new(outcome: Outcome, took: Duration) -> Self {
         Self { outcome, took }

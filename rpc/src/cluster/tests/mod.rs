@@ -2,6 +2,7 @@
 
 mod connecting;
 mod failing;
+mod health;
 mod limits;
 mod registry;
 
@@ -66,6 +67,8 @@ enum Way {
     /// With its own number, after a time.
     After(Duration),
     Never,
+    /// Every second call fails.
+    Half(bool),
     Unavailable,
 }
 
@@ -73,20 +76,25 @@ enum Way {
 #[derive(Clone)]
 struct Stock {
     number: u32,
-    way: Way,
+    way: Arc<Mutex<Way>>,
     seen: Arc<Mutex<Vec<&'static str>>>,
 }
 
 impl Stock {
     async fn answer(self, name: &'static str) -> Result<u32, Status> {
         self.seen.lock().unwrap().push(name);
-        match self.way {
+        let way = *self.way.lock().unwrap();
+        match way {
             Way::After(Duration::ZERO) => Ok(self.number),
             Way::After(time) => {
                 sleep(time).await; // slow on purpose
                 Ok(self.number)
             }
             Way::Never => std::future::pending().await,
+            Way::Half(next) => {
+                *self.way.lock().unwrap() = Way::Half(!next);
+                if next { Ok(self.number) } else { Err(Status::new(Code::Internal, "not this one")) }
+            }
             Way::Unavailable => Err(Status::new(Code::Unavailable, "not today")),
         }
     }
@@ -165,7 +173,7 @@ impl World {
     }
 
     fn serve_as(&mut self, port: u16, way: Way, set_up: impl FnOnce(Server) -> Server) -> &mut Self {
-        let stock = Stock { number: port.into(), way, seen: Arc::default() };
+        let stock = Stock { number: port.into(), way: Arc::new(Mutex::new(way)), seen: Arc::default() };
         let (near, far) = memory();
         self.net.0.lock().unwrap().to.insert(port, Some(near));
         self.servers.insert(port, (stock.clone(), set_up(Server::new().serve(stock)).start(far)));
@@ -187,6 +195,11 @@ impl World {
 
     fn client(&self) -> (Client, Cluster) {
         over(Arc::new(self.registry.clone()), self.net.clone())
+    }
+
+    /// From now on, the server at `port` answers otherwise.
+    fn turn(&self, port: u16, way: Way) {
+        *self.servers[&port].0.way.lock().unwrap() = way;
     }
 
     fn seen(&self, port: u16) -> Vec<&'static str> {
