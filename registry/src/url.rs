@@ -17,14 +17,14 @@ use crate::{
 };
 
 /// Schemes of this version, as error texts list them.
-const KNOWN: [&str; 4] = ["file", "memory", "static", "dns"];
+const KNOWN: [&str; 5] = ["file", "memory", "static", "dns", "nacos"];
 /// Schemes of registries that this version does not have.
-const LATER: [&str; 2] = ["zookeeper", "nacos"];
+const LATER: [&str; 1] = ["zookeeper"];
 /// Longest URL that is taken, in bytes.
 const MAX_URL_LEN: usize = 1 << 20;
 
-/// The registry that `url` means: `file://[/dir]`, `memory://[name]`, `static://host:port,…`, `dns://name:port`. Several
-/// with `|` between are [joined](crate::SeveralRegistries).
+/// The registry that `url` means: `file://[/dir]`, `memory://[name]`, `static://host:port,…`, `dns://name:port`,
+/// `nacos://host:port/namespace`. Several with `|` between are [joined](crate::SeveralRegistries).
 ///
 /// It does not wait for a registry that is away: only what is wrong with the URL or with this machine is an error.
 ///
@@ -66,6 +66,8 @@ fn connect_one(url: &RegistryUrl, _links: &Links) -> Result<Hub, RegistryError> 
         Adapter::Static => Ok(Hub::new(FixedRegistry::from_url(url)?)),
         #[cfg(feature = "dns")]
         Adapter::Dns => Ok(Hub::new(crate::dns::DnsRegistry::from_url(url)?)),
+        #[cfg(feature = "nacos")]
+        Adapter::Nacos => Ok(Hub::new(crate::nacos::NacosRegistry::from_url(url)?)),
     }
 }
 
@@ -74,7 +76,14 @@ fn connect_one(url: &RegistryUrl, _links: &Links) -> Result<Hub, RegistryError> 
 /// # Errors
 /// As [`connect`], but for what is wrong with this machine.
 pub fn check(url: &str) -> Result<(), RegistryError> {
-    split(url)?.into_iter().try_for_each(|url| Adapter::of(&placed(url)?.0).map(|_| ()))
+    split(url)?.into_iter().try_for_each(|url| {
+        let url = placed(url)?.0;
+        match Adapter::of(&url)? {
+            #[cfg(feature = "nacos")]
+            Adapter::Nacos => crate::nacos::NacosRegistry::check(&url),
+            _ => Ok(()),
+        }
+    })
 }
 
 /// The adapters of this build.
@@ -85,6 +94,8 @@ enum Adapter {
     Static,
     #[cfg(feature = "dns")]
     Dns,
+    #[cfg(feature = "nacos")]
+    Nacos,
 }
 
 impl Adapter {
@@ -100,6 +111,10 @@ impl Adapter {
             "dns" => Ok(Self::Dns),
             #[cfg(not(feature = "dns"))]
             "dns" => Err(feature_off("dns")),
+            #[cfg(feature = "nacos")]
+            "nacos" => Ok(Self::Nacos),
+            #[cfg(not(feature = "nacos"))]
+            "nacos" => Err(feature_off("nacos")),
             scheme if LATER.contains(&scheme) => {
                 Err(RegistryError::NotInThisVersion { scheme: scheme.to_owned(), known: known() })
             }
@@ -208,6 +223,17 @@ impl RegistryUrl {
         }
     }
 
+    #[cfg(feature = "nacos")]
+    /// Refuses a user in front of the hosts: what stands there ends up in logs.
+    pub(crate) fn no_user(&self) -> Result<(), RegistryError> {
+        match self.user {
+            None => Ok(()),
+            Some(_) => {
+                Err(self.bad("user and password are not written in the URL: say `user=env:NAME&password=file:/path`"))
+            }
+        }
+    }
+
     /// `host:port`, with an IPv6 host in brackets, taken apart.
     pub(crate) fn host_and_port(&self, address: &str) -> Result<(String, u16), RegistryError> {
         let bad = || self.bad(format!("`{address}` is no address; it should look like host:port or [::1]:port"));
@@ -237,7 +263,7 @@ impl Display for RegistryUrl {
     }
 }
 
-#[cfg(not(all(feature = "file", feature = "dns")))]
+#[cfg(not(all(feature = "file", feature = "dns", feature = "nacos")))]
 fn feature_off(name: &str) -> RegistryError {
     RegistryError::FeatureOff { scheme: name.to_owned(), feature: name.to_owned() }
 }
@@ -288,8 +314,7 @@ mod tests {
             ("memroy://", "did you mean `memory`?"),
             ("zookeper://h:1", "did you mean `zookeeper`?"),
             ("zookeeper://h:1", "this version has no `zookeeper://` registry yet"),
-            ("nacos://h:1", "this version has no `nacos://` registry yet"),
-            ("https://h:1", "known are file://, memory://, static://, dns://"),
+            ("https://h:1", "known are file://, memory://, static://, dns://, nacos://"),
             ("memory://x?a=b", "takes no parameter"),
             ("memory://x|flie:///tmp/x", "did you mean `file`?"),
             ("memory://|", "no scheme"),
