@@ -44,10 +44,6 @@ impl Capabilities {
     /// `file://`: the kernel is the failure detector, and a directory that is removed is made again.
     pub const FILE: Self = Self { register: true, detect_kill: true, server_restart: true, config: true, ..Self::NONE };
 
-    /// `nacos://`: the server ends what was offered over a connection that is closed or says nothing for 20 s.
-    pub const NACOS: Self =
-        Self { register: true, detect_kill: true, detect_stop: true, server_restart: true, ..Self::NONE };
-
     /// What either can do.
     #[must_use]
     pub(crate) fn or(self, other: Self) -> Self {
@@ -60,6 +56,16 @@ impl Capabilities {
             config: self.config || other.config,
         }
     }
+
+    /// `zookeeper://`: sessions are the failure detector, and an ensemble survives its servers.
+    pub const ZOOKEEPER: Self = Self {
+        register: true,
+        detect_kill: true,
+        detect_stop: true,
+        server_restart: true,
+        ensemble: true,
+        ..Self::NONE
+    };
 
     /// The columns of the table, in order.
     fn columns(self) -> [(&'static str, bool); 6] {
@@ -80,7 +86,7 @@ pub const ADAPTERS: [(&str, Capabilities); 5] = [
     ("memory://", Capabilities::MEMORY),
     ("static://", Capabilities::STATIC),
     ("dns://", Capabilities::DNS),
-    ("nacos://", Capabilities::NACOS),
+    ("zookeeper://", Capabilities::ZOOKEEPER),
 ];
 
 /// [`ADAPTERS`] as a Markdown table, ending in a line feed; the README holds exactly this text.

@@ -36,8 +36,7 @@
 //! | `several/` | several registries as one |
 //! | `config/` | settings and rules: the port `ConfigCenter`, what its adapters share |
 //! | `file/`, `memory/`, `fixed/` | the adapters `file://` (embedded default), `memory://`, `static://` |
-//! | `dns/` | the adapter `dns://` |
-//! | `nacos/` | the adapter `nacos://` |
+//! | `dns/`, `zookeeper/` | the adapters `dns://`, `zookeeper://` |
 //! | `dubbo/` | what Dubbo's peers write into registries, and how they read it |
 
 mod backend;
@@ -62,14 +61,14 @@ mod keeper;
 mod key;
 mod lease;
 pub mod memory;
-#[cfg(feature = "nacos")]
-pub mod nacos;
 mod port;
 mod protect;
 mod secret;
 mod several;
 mod spelling;
 mod url;
+#[cfg(feature = "zookeeper")]
+pub mod zookeeper;
 
 pub use backend::Role;
 pub use backoff::Backoff;
@@ -91,11 +90,11 @@ pub use keeper::Keeper;
 pub use key::{MAX_KEY_LEN, ServiceKey};
 pub use lease::{Lease, LeaseState, RegistryStanding};
 pub use memory::MemoryRegistry;
-#[cfg(feature = "nacos")]
-pub use nacos::NacosRegistry;
 pub use port::{Change, Discover, DownCause, Lookup, MAX_SKIPPED, Registry, Survey};
 pub use protect::{Health, Hold, HoldReason, Protection};
 pub use secret::Secret;
 pub use several::{MAX_REGISTRIES, Place, SeveralRegistries};
 pub use spelling::nearest;
 pub use url::{RegistryUrl, check, connect, connect_with};
+#[cfg(feature = "zookeeper")]
+pub use zookeeper::ZookeeperRegistry;

@@ -17,14 +17,14 @@ use crate::{
 };
 
 /// Schemes of this version, as error texts list them.
-const KNOWN: [&str; 5] = ["file", "memory", "static", "dns", "nacos"];
+const KNOWN: [&str; 5] = ["file", "memory", "static", "dns", "zookeeper"];
 /// Schemes of registries that this version does not have.
-const LATER: [&str; 1] = ["zookeeper"];
+const LATER: [&str; 1] = ["nacos"];
 /// Longest URL that is taken, in bytes.
 const MAX_URL_LEN: usize = 1 << 20;
 
 /// The registry that `url` means: `file://[/dir]`, `memory://[name]`, `static://host:port,…`, `dns://name:port`,
-/// `nacos://host:port/namespace`. Several with `|` between are [joined](crate::SeveralRegistries).
+/// `zookeeper://h1,h2[/chroot]`. Several with `|` between are [joined](crate::SeveralRegistries).
 ///
 /// It does not wait for a registry that is away: only what is wrong with the URL or with this machine is an error.
 ///
@@ -66,8 +66,8 @@ fn connect_one(url: &RegistryUrl, _links: &Links) -> Result<Hub, RegistryError> 
         Adapter::Static => Ok(Hub::new(FixedRegistry::from_url(url)?)),
         #[cfg(feature = "dns")]
         Adapter::Dns => Ok(Hub::new(crate::dns::DnsRegistry::from_url(url)?)),
-        #[cfg(feature = "nacos")]
-        Adapter::Nacos => Ok(Hub::new(crate::nacos::NacosRegistry::from_url(url)?)),
+        #[cfg(feature = "zookeeper")]
+        Adapter::Zookeeper => Ok(Hub::new(crate::zookeeper::ZookeeperRegistry::from_url(url)?)),
     }
 }
 
@@ -76,14 +76,7 @@ fn connect_one(url: &RegistryUrl, _links: &Links) -> Result<Hub, RegistryError> 
 /// # Errors
 /// As [`connect`], but for what is wrong with this machine.
 pub fn check(url: &str) -> Result<(), RegistryError> {
-    split(url)?.into_iter().try_for_each(|url| {
-        let url = placed(url)?.0;
-        match Adapter::of(&url)? {
-            #[cfg(feature = "nacos")]
-            Adapter::Nacos => crate::nacos::NacosRegistry::check(&url),
-            _ => Ok(()),
-        }
-    })
+    split(url)?.into_iter().try_for_each(|url| Adapter::of(&placed(url)?.0).map(|_| ()))
 }
 
 /// The adapters of this build.
@@ -94,8 +87,8 @@ enum Adapter {
     Static,
     #[cfg(feature = "dns")]
     Dns,
-    #[cfg(feature = "nacos")]
-    Nacos,
+    #[cfg(feature = "zookeeper")]
+    Zookeeper,
 }
 
 impl Adapter {
@@ -111,10 +104,10 @@ impl Adapter {
             "dns" => Ok(Self::Dns),
             #[cfg(not(feature = "dns"))]
             "dns" => Err(feature_off("dns")),
-            #[cfg(feature = "nacos")]
-            "nacos" => Ok(Self::Nacos),
-            #[cfg(not(feature = "nacos"))]
-            "nacos" => Err(feature_off("nacos")),
+            #[cfg(feature = "zookeeper")]
+            "zookeeper" => Ok(Self::Zookeeper),
+            #[cfg(not(feature = "zookeeper"))]
+            "zookeeper" => Err(feature_off("zookeeper")),
             scheme if LATER.contains(&scheme) => {
                 Err(RegistryError::NotInThisVersion { scheme: scheme.to_owned(), known: known() })
             }
@@ -223,8 +216,8 @@ impl RegistryUrl {
         }
     }
 
-    #[cfg(feature = "nacos")]
     /// Refuses a user in front of the hosts: what stands there ends up in logs.
+    #[cfg(feature = "zookeeper")]
     pub(crate) fn no_user(&self) -> Result<(), RegistryError> {
         match self.user {
             None => Ok(()),
@@ -263,7 +256,7 @@ impl Display for RegistryUrl {
     }
 }
 
-#[cfg(not(all(feature = "file", feature = "dns", feature = "nacos")))]
+#[cfg(not(all(feature = "file", feature = "dns", feature = "zookeeper")))]
 fn feature_off(name: &str) -> RegistryError {
     RegistryError::FeatureOff { scheme: name.to_owned(), feature: name.to_owned() }
 }
@@ -313,8 +306,8 @@ mod tests {
             ("flie:///tmp/x", "did you mean `file`?"),
             ("memroy://", "did you mean `memory`?"),
             ("zookeper://h:1", "did you mean `zookeeper`?"),
-            ("zookeeper://h:1", "this version has no `zookeeper://` registry yet"),
-            ("https://h:1", "known are file://, memory://, static://, dns://, nacos://"),
+            ("nacos://h:1", "this version has no `nacos://` registry yet"),
+            ("https://h:1", "known are file://, memory://, static://, dns://, zookeeper://"),
             ("memory://x?a=b", "takes no parameter"),
             ("memory://x|flie:///tmp/x", "did you mean `file`?"),
             ("memory://|", "no scheme"),

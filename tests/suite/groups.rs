@@ -100,6 +100,7 @@ pub(crate) const GROUPS: &[Group] = &[
             Need::Debian { program: "redis-server", package: "redis-server" },
             Need::Debian { program: "redis-sentinel", package: "redis-sentinel" },
             Need::Debian { program: "javac", package: "default-jdk-headless" },
+            Need::Debian { program: "zooinspector", package: "zookeeper" },
             Need::Nacos,
         ],
         steps: &[step(Real, "test bed", Target(TESTS, "testbed"))],
@@ -127,6 +128,15 @@ pub(crate) const GROUPS: &[Group] = &[
         about: "peers of Apache Dubbo, called and calling",
         needs: &[Need::DubboJava, Need::Debian { program: "javac", package: "default-jdk-headless" }],
         steps: &[step(Real, "Dubbo Java without a registry", Target(TESTS, "dubbo_java"))],
+    },
+    Group {
+        name: "registries",
+        about: "the registry on real servers of ZooKeeper, through their deaths and cuts",
+        needs: &[
+            Need::Debian { program: "java", package: "default-jre-headless" },
+            Need::Debian { program: "zooinspector", package: "zookeeper" },
+        ],
+        steps: &[step(Real, "ZooKeeper", Target(TESTS, "registry_zookeeper"))],
     },
     Group {
         name: "sentinel",

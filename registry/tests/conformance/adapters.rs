@@ -50,7 +50,7 @@ mod file {
     use mainstay_registry::connect;
 
     use super::*;
-    use crate::{child::Provider, file::ENTRY, support::Scratch};
+    use crate::{child::Provider, file::ENTRY, scratch::Scratch};
 
     struct File(Scratch);
 
@@ -69,7 +69,8 @@ mod file {
         }
 
         fn killable(&self, id: &str, key: &str) -> impl FnOnce() {
-            let provider = Provider::start(ENTRY, &self.0.path().join("registry"), id, key);
+            let provider =
+                Provider::start(ENTRY, &format!("file://{}", self.0.path().join("registry").display()), id, key);
             move || drop(provider)
         }
 
@@ -102,7 +103,10 @@ mod dns {
     };
 
     use super::*;
-    use crate::support::{Scratch, eventually, next};
+    use crate::{
+        scratch::Scratch,
+        support::{eventually, next},
+    };
 
     /// A name server in the test's hand: `None` is a failure.
     #[derive(Clone, Debug, Default)]

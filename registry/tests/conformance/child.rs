@@ -2,7 +2,6 @@
 
 use std::{
     io::{BufRead, BufReader, Write},
-    path::Path,
     process::{Child, ChildStdin, Command, Stdio},
     time::Duration,
 };
@@ -21,19 +20,19 @@ pub(crate) struct Provider {
 }
 
 impl Provider {
-    /// Starts one that registers `key` under `id` in `dir`, as the test `entry` of this binary, which must call
+    /// Starts one that registers `key` under `id` in the registry `url`, as the test `entry` of this binary, which must call
     /// [`be_provider_if_asked`] first. It is registered when this returns.
-    pub(crate) fn start(entry: &str, dir: &Path, id: &str, key: &str) -> Self {
-        let mut provider = Self::launch(entry, dir, id, key);
+    pub(crate) fn start(entry: &str, url: &str, id: &str, key: &str) -> Self {
+        let mut provider = Self::launch(entry, url, id, key);
         provider.wait_until_registered();
         provider
     }
 
     /// [`start`](Self::start) without waiting.
-    pub(crate) fn launch(entry: &str, dir: &Path, id: &str, key: &str) -> Self {
+    pub(crate) fn launch(entry: &str, url: &str, id: &str, key: &str) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", entry, "--nocapture"])
-            .env(ROLE, format!("{}|{id}|{key}", dir.display()))
+            .env(ROLE, format!("{url}|{id}|{key}"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -74,10 +73,10 @@ impl Drop for Provider {
 /// In a process that was started as a provider: be one until asked to leave, and end the process. Else nothing.
 pub(crate) fn be_provider_if_asked() {
     let Ok(role) = std::env::var(ROLE) else { return };
-    let [dir, id, key] = role.split('|').collect::<Vec<_>>().try_into().unwrap();
+    let [url, id, key] = role.split('|').collect::<Vec<_>>().try_into().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let hub = connect(&format!("file://{dir}")).unwrap();
+        let hub = connect(url).unwrap();
         let mut lease = hub.register(stock(id, &[key]));
         lease.registered(DEADLINE).await.unwrap();
         println!("@registered {id}");

@@ -249,7 +249,7 @@ mod file {
     use mainstay_registry::connect;
 
     use super::*;
-    use crate::support::Scratch;
+    use crate::scratch::Scratch;
 
     struct File(Scratch);
 

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use crate::{
     child::{Provider, be_provider_if_asked},
-    support::{DEADLINE, Scratch, eventually, follow_until, next, stock},
+    scratch::Scratch,
+    support::{DEADLINE, eventually, follow_until, next, stock},
 };
 
 const KEY: &str = "shop.stock.v1.StockApi:1.0.0";
@@ -17,6 +18,10 @@ pub(crate) const ENTRY: &str = "file::a_provider_process_is_found_and_says_goodb
 
 fn lookup() -> Lookup {
     Lookup::new(KEY.parse::<ServiceKey>().unwrap())
+}
+
+fn url(scratch: &Scratch) -> String {
+    format!("file://{}", scratch.path().display())
 }
 
 fn ids(known: &[Instance]) -> BTreeSet<&str> {
@@ -32,7 +37,7 @@ fn a_provider_process_is_found_and_says_goodbye() {
         let registry = FileRegistry::open(scratch.path()).unwrap();
         let mut changes = registry.subscribe(lookup());
         assert_eq!(next(&mut changes).await, Change::Snapshot(vec![]));
-        let provider = Provider::start(ENTRY, scratch.path(), "one", KEY);
+        let provider = Provider::start(ENTRY, &url(&scratch), "one", KEY);
         assert!(matches!(next(&mut changes).await, Change::Up(up) if up.id.as_str() == "one"));
         provider.leave();
         assert!(matches!(next(&mut changes).await, Change::Down(id, DownCause::Withdrawn) if id.as_str() == "one"));
@@ -49,7 +54,7 @@ async fn kill_9_is_seen_at_once() {
     let mut took = Vec::new();
     for round in 0..10 {
         let id = format!("round-{round}");
-        let provider = Provider::start(ENTRY, scratch.path(), &id, KEY);
+        let provider = Provider::start(ENTRY, &url(&scratch), &id, KEY);
         follow_until(&mut changes, &mut known, "it is up", |known| ids(known).contains(id.as_str())).await;
         let killed = Instant::now();
         provider.signal(Signal::KILL);
@@ -68,11 +73,11 @@ async fn a_stopped_process_stays_listed_and_a_killed_stopped_one_does_not() {
     let registry = FileRegistry::open(scratch.path()).unwrap();
     let mut changes = registry.subscribe(lookup());
     let mut known = Vec::new();
-    let stopped = Provider::start(ENTRY, scratch.path(), "stopped", KEY);
+    let stopped = Provider::start(ENTRY, &url(&scratch), "stopped", KEY);
     follow_until(&mut changes, &mut known, "it is up", |known| known.len() == 1).await;
     stopped.signal(Signal::STOP);
     // Another one comes and goes: the directory was looked at meanwhile, by hint and by probe.
-    let other = Provider::start(ENTRY, scratch.path(), "other", KEY);
+    let other = Provider::start(ENTRY, &url(&scratch), "other", KEY);
     follow_until(&mut changes, &mut known, "the other is up", |known| known.len() == 2).await;
     drop(other);
     follow_until(&mut changes, &mut known, "the other is down", |known| known.len() == 1).await;
@@ -91,7 +96,7 @@ async fn a_crowd_leaves_no_ghost_and_nobody_is_missing() {
     let mut living = Vec::new();
     for wave in 0..3 {
         let mut started: Vec<_> =
-            (0..20).map(|n| Provider::launch(ENTRY, scratch.path(), &format!("{wave}-{n}"), KEY)).collect();
+            (0..20).map(|n| Provider::launch(ENTRY, &url(&scratch), &format!("{wave}-{n}"), KEY)).collect();
         // The previous wave ends while this one starts: killed, or by goodbye, alternately.
         for (n, provider) in living.drain(..).enumerate() {
             if n % 2 == 0 { drop::<Provider>(provider) } else { provider.leave() }

@@ -9,4 +9,6 @@ mod config;
 #[cfg(all(feature = "file", unix))]
 mod file;
 mod rows;
+#[cfg(any(feature = "file", feature = "dns"))]
+mod scratch;
 mod support;

@@ -14,6 +14,10 @@ pub(crate) trait Subject {
     const DECLARED: Capabilities;
     /// What its description starts with.
     const SCHEME: &str;
+    /// Whether it tells a goodbye from a death. What does not, says that an instance is not listed any more.
+    const CAUSES: bool = true;
+    /// How long a killed or stopped provider is listed, at most.
+    const NOTICES: Duration = Duration::from_secs(1);
 
     /// A new client of the same registry, as another process would have one.
     fn client(&self) -> Hub;
@@ -28,6 +32,18 @@ pub(crate) trait Subject {
         panic!("it declares `detect_kill`: say how a provider is started");
         #[expect(unreachable_code, reason = "gives the closure its type")]
         || {}
+    }
+
+    /// Starts a provider of `key` in a process of its own and answers what stops it (true) and lets it go on (false).
+    fn stoppable(&self, _id: &str, _key: &str) -> impl FnMut(bool) {
+        panic!("it declares `detect_stop`: say how a provider is started");
+        #[expect(unreachable_code, reason = "gives the closure its type")]
+        |_| {}
+    }
+
+    /// Ends one of its servers, the one that matters most; false when it is the only one.
+    async fn lose_a_server(&self) -> bool {
+        panic!("it declares `ensemble`: say how a server is lost");
     }
 
     /// Makes the registry lose everything and come back.
@@ -64,7 +80,12 @@ pub(crate) async fn conform<S: Subject>(subject: S) {
         row("server restart", survives_a_restart(&subject)).await;
     }
     assert_eq!(subject.client().config_center().is_ok(), config, "it has a config centre where it says so");
-    assert!(!(detect_stop || ensemble), "declared, and there is no row for it yet: write it");
+    if detect_stop {
+        row("detect stop", detects_a_stop(&subject)).await;
+    }
+    if ensemble {
+        row("ensemble", survives_the_loss_of_a_server(&subject)).await;
+    }
 }
 
 async fn row(name: &str, run: impl Future<Output = ()>) {
@@ -91,7 +112,12 @@ async fn says_what_it_is<S: Subject>(subject: &S) {
     assert_eq!(Registry::describe(&client), Discover::describe(&client));
 }
 
-async fn register_see_leave(subject: &impl Subject) {
+/// How `S` tells of an instance that is gone for this reason.
+fn gone<S: Subject>(cause: DownCause) -> DownCause {
+    if S::CAUSES { cause } else { DownCause::Unlisted }
+}
+
+async fn register_see_leave<S: Subject>(subject: &S) {
     let (provider, consumer) = (subject.client(), subject.client());
     let mut changes = consumer.subscribe(lookup("a.B:1"));
     assert_eq!(next(&mut changes).await, Change::Snapshot(vec![]));
@@ -103,7 +129,7 @@ async fn register_see_leave(subject: &impl Subject) {
     let late = next(&mut consumer.subscribe(lookup("a.B:1"))).await;
     assert_eq!(late, Change::Snapshot(vec![registration.instance]), "a late consumer sees it at once");
     lease.withdraw(DEADLINE).await.unwrap();
-    assert_eq!(next(&mut changes).await, Change::Down(InstanceId::new("one"), DownCause::Withdrawn));
+    assert_eq!(next(&mut changes).await, Change::Down(InstanceId::new("one"), gone::<S>(DownCause::Withdrawn)));
     // A lease that is dropped is a goodbye too.
     drop(provider.register(stock("two", &["a.B:1"])));
     let mut three = provider.register(stock("three", &["a.B:1"]));
@@ -215,7 +241,7 @@ async fn takes_no_registrations(subject: &impl Subject) {
     lease.withdraw(DEADLINE).await.unwrap();
 }
 
-async fn detects_a_kill(subject: &impl Subject) {
+async fn detects_a_kill<S: Subject>(subject: &S) {
     let consumer = subject.client();
     let mut changes = consumer.subscribe(lookup("a.B:1"));
     let kill = subject.killable("victim", "a.B:1");
@@ -225,9 +251,44 @@ async fn detects_a_kill(subject: &impl Subject) {
     kill();
     let change = next(&mut changes).await;
     let took = killed.elapsed();
-    assert_eq!(change, Change::Down(InstanceId::new("victim"), DownCause::Died));
+    assert_eq!(change, Change::Down(InstanceId::new("victim"), gone::<S>(DownCause::Died)));
     println!("  Down after {took:?}");
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(took < S::NOTICES, "{took:?}");
+}
+
+async fn detects_a_stop<S: Subject>(subject: &S) {
+    let consumer = subject.client();
+    let mut changes = consumer.subscribe(lookup("a.B:1"));
+    let mut stop = subject.stoppable("sleeper", "a.B:1");
+    let mut known = vec![];
+    follow_until(&mut changes, &mut known, "it is up", |known| known.len() == 1).await;
+    let stopped = tokio::time::Instant::now();
+    stop(true);
+    let change = next(&mut changes).await;
+    let took = stopped.elapsed();
+    assert_eq!(change, Change::Down(InstanceId::new("sleeper"), gone::<S>(DownCause::Died)));
+    stop(false);
+    assert!(matches!(next(&mut changes).await, Change::Up(up) if up.id.as_str() == "sleeper"));
+    println!("  Down after {took:?}, up again {:?} after the stop", stopped.elapsed());
+    assert!(took < S::NOTICES, "{took:?}");
+}
+
+async fn survives_the_loss_of_a_server(subject: &impl Subject) {
+    let (provider, consumer) = (subject.client(), subject.client());
+    let mut lease = provider.register(stock("one", &["a.B:1"]));
+    lease.registered(DEADLINE).await.unwrap();
+    let mut changes = consumer.subscribe(lookup("a.B:1"));
+    let mut known = vec![];
+    follow_until(&mut changes, &mut known, "it is up", |known| known.len() == 1).await;
+    if !subject.lose_a_server().await {
+        return println!("  one server: nothing to lose");
+    }
+    lease.set_weight(7);
+    let heard = follow_until(&mut changes, &mut known, "the new weight", |known| known[0].weight == 7).await;
+    assert!(matches!(&heard[..], [Change::Up(_)]), "{heard:?}");
+    let mut other = provider.register(stock("two", &["a.B:1"]));
+    other.registered(DEADLINE).await.unwrap();
+    follow_until(&mut changes, &mut known, "another one", |known| known.len() == 2).await;
 }
 
 async fn survives_a_restart<S: Subject>(subject: &S) {

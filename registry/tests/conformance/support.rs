@@ -1,47 +1,12 @@
-//! What the integration tests share: scratch directories, waiting with a deadline, provider processes.
+//! What the integration tests share: following changes, and waiting with a deadline. Tests over real servers share it too.
 
 use std::time::Duration;
-#[cfg(any(feature = "file", feature = "dns"))]
-use std::{
-    fs::DirBuilder,
-    os::unix::fs::DirBuilderExt,
-    path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
-};
 
 use mainstay_registry::{Change, Changes, Instance, InstanceId, Registration};
 use tokio::time::timeout;
 
 /// Nothing here takes this long, also on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
-
-/// A directory that is removed at the end of the test.
-#[cfg(any(feature = "file", feature = "dns"))]
-#[derive(Debug)]
-pub(crate) struct Scratch(PathBuf);
-
-#[cfg(any(feature = "file", feature = "dns"))]
-impl Scratch {
-    pub(crate) fn new() -> Self {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let unique = format!("mainstay-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(unique);
-        let _ = std::fs::remove_dir_all(&path);
-        DirBuilder::new().mode(0o700).create(&path).unwrap();
-        Self(path)
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-#[cfg(any(feature = "file", feature = "dns"))]
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// The next change, or a panic when none comes.
 pub(crate) async fn next(changes: &mut Changes) -> Change {
