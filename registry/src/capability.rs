@@ -44,6 +44,10 @@ impl Capabilities {
     /// `file://`: the kernel is the failure detector, and a directory that is removed is made again.
     pub const FILE: Self = Self { register: true, detect_kill: true, server_restart: true, config: true, ..Self::NONE };
 
+    /// `nacos://`: the server ends what was offered over a connection that is closed or says nothing for 20 s.
+    pub const NACOS: Self =
+        Self { register: true, detect_kill: true, detect_stop: true, server_restart: true, ..Self::NONE };
+
     /// What either can do.
     #[must_use]
     pub(crate) fn or(self, other: Self) -> Self {
@@ -81,12 +85,13 @@ impl Capabilities {
 }
 
 /// Every adapter of this version with what it can do, whether or not this build has it.
-pub const ADAPTERS: [(&str, Capabilities); 5] = [
+pub const ADAPTERS: [(&str, Capabilities); 6] = [
     ("file://", Capabilities::FILE),
     ("memory://", Capabilities::MEMORY),
     ("static://", Capabilities::STATIC),
     ("dns://", Capabilities::DNS),
     ("zookeeper://", Capabilities::ZOOKEEPER),
+    ("nacos://", Capabilities::NACOS),
 ];
 
 /// [`ADAPTERS`] as a Markdown table, ending in a line feed; the README holds exactly this text.

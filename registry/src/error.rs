@@ -43,14 +43,6 @@ pub enum RegistryError {
         /// The feature that has its adapter.
         feature: String,
     },
-    /// The adapter is planned, and not in this version.
-    #[error("this version has no `{scheme}://` registry yet; known are {known}")]
-    NotInThisVersion {
-        /// The scheme.
-        scheme: String,
-        /// The schemes that there are.
-        known: String,
-    },
     /// The directory of the embedded registry is not safe to use or cannot be used.
     #[error("registry directory {}: {why}", path.display())]
     Directory {

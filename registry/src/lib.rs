@@ -37,6 +37,7 @@
 //! | `config/` | settings and rules: the port `ConfigCenter`, what its adapters share |
 //! | `file/`, `memory/`, `fixed/` | the adapters `file://` (embedded default), `memory://`, `static://` |
 //! | `dns/`, `zookeeper/` | the adapters `dns://`, `zookeeper://` |
+//! | `nacos/` | the adapter `nacos://` |
 //! | `dubbo/` | what Dubbo's peers write into registries, and how they read it |
 
 mod backend;
@@ -61,6 +62,8 @@ mod keeper;
 mod key;
 mod lease;
 pub mod memory;
+#[cfg(feature = "nacos")]
+pub mod nacos;
 mod port;
 mod protect;
 mod secret;
@@ -90,6 +93,8 @@ pub use keeper::Keeper;
 pub use key::{MAX_KEY_LEN, ServiceKey};
 pub use lease::{Lease, LeaseState, RegistryStanding};
 pub use memory::MemoryRegistry;
+#[cfg(feature = "nacos")]
+pub use nacos::NacosRegistry;
 pub use port::{Change, Discover, DownCause, Lookup, MAX_SKIPPED, Registry, Survey};
 pub use protect::{Health, Hold, HoldReason, Protection};
 pub use secret::Secret;

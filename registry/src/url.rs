@@ -17,14 +17,13 @@ use crate::{
 };
 
 /// Schemes of this version, as error texts list them.
-const KNOWN: [&str; 5] = ["file", "memory", "static", "dns", "zookeeper"];
-/// Schemes of registries that this version does not have.
-const LATER: [&str; 1] = ["nacos"];
+const KNOWN: [&str; 6] = ["file", "memory", "static", "dns", "zookeeper", "nacos"];
 /// Longest URL that is taken, in bytes.
 const MAX_URL_LEN: usize = 1 << 20;
 
 /// The registry that `url` means: `file://[/dir]`, `memory://[name]`, `static://host:port,…`, `dns://name:port`,
-/// `zookeeper://h1,h2[/chroot]`. Several with `|` between are [joined](crate::SeveralRegistries).
+/// `zookeeper://h1,h2[/chroot]`, `nacos://host:port/namespace`. Several with `|` between are
+/// [joined](crate::SeveralRegistries).
 ///
 /// It does not wait for a registry that is away: only what is wrong with the URL or with this machine is an error.
 ///
@@ -68,6 +67,8 @@ fn connect_one(url: &RegistryUrl, _links: &Links) -> Result<Hub, RegistryError> 
         Adapter::Dns => Ok(Hub::new(crate::dns::DnsRegistry::from_url(url)?)),
         #[cfg(feature = "zookeeper")]
         Adapter::Zookeeper => Ok(Hub::new(crate::zookeeper::ZookeeperRegistry::from_url(url)?)),
+        #[cfg(feature = "nacos")]
+        Adapter::Nacos => Ok(Hub::new(crate::nacos::NacosRegistry::from_url(url)?)),
     }
 }
 
@@ -76,7 +77,14 @@ fn connect_one(url: &RegistryUrl, _links: &Links) -> Result<Hub, RegistryError> 
 /// # Errors
 /// As [`connect`], but for what is wrong with this machine.
 pub fn check(url: &str) -> Result<(), RegistryError> {
-    split(url)?.into_iter().try_for_each(|url| Adapter::of(&placed(url)?.0).map(|_| ()))
+    split(url)?.into_iter().try_for_each(|url| {
+        let url = placed(url)?.0;
+        match Adapter::of(&url)? {
+            #[cfg(feature = "nacos")]
+            Adapter::Nacos => crate::nacos::NacosRegistry::check(&url),
+            _ => Ok(()),
+        }
+    })
 }
 
 /// The adapters of this build.
@@ -89,6 +97,8 @@ enum Adapter {
     Dns,
     #[cfg(feature = "zookeeper")]
     Zookeeper,
+    #[cfg(feature = "nacos")]
+    Nacos,
 }
 
 impl Adapter {
@@ -108,13 +118,14 @@ impl Adapter {
             "zookeeper" => Ok(Self::Zookeeper),
             #[cfg(not(feature = "zookeeper"))]
             "zookeeper" => Err(feature_off("zookeeper")),
-            scheme if LATER.contains(&scheme) => {
-                Err(RegistryError::NotInThisVersion { scheme: scheme.to_owned(), known: known() })
-            }
+            #[cfg(feature = "nacos")]
+            "nacos" => Ok(Self::Nacos),
+            #[cfg(not(feature = "nacos"))]
+            "nacos" => Err(feature_off("nacos")),
             scheme => Err(RegistryError::UnknownScheme {
                 url: url.to_string(),
                 scheme: scheme.to_owned(),
-                nearest: nearest(scheme, KNOWN.into_iter().chain(LATER)).map(str::to_owned),
+                nearest: nearest(scheme, KNOWN).map(str::to_owned),
                 known: known(),
             }),
         }
@@ -217,7 +228,7 @@ impl RegistryUrl {
     }
 
     /// Refuses a user in front of the hosts: what stands there ends up in logs.
-    #[cfg(feature = "zookeeper")]
+    #[cfg(any(feature = "zookeeper", feature = "nacos"))]
     pub(crate) fn no_user(&self) -> Result<(), RegistryError> {
         match self.user {
             None => Ok(()),
@@ -256,7 +267,7 @@ impl Display for RegistryUrl {
     }
 }
 
-#[cfg(not(all(feature = "file", feature = "dns", feature = "zookeeper")))]
+#[cfg(not(all(feature = "file", feature = "dns", feature = "zookeeper", feature = "nacos")))]
 fn feature_off(name: &str) -> RegistryError {
     RegistryError::FeatureOff { scheme: name.to_owned(), feature: name.to_owned() }
 }
@@ -306,8 +317,7 @@ mod tests {
             ("flie:///tmp/x", "did you mean `file`?"),
             ("memroy://", "did you mean `memory`?"),
             ("zookeper://h:1", "did you mean `zookeeper`?"),
-            ("nacos://h:1", "this version has no `nacos://` registry yet"),
-            ("https://h:1", "known are file://, memory://, static://, dns://, zookeeper://"),
+            ("https://h:1", "known are file://, memory://, static://, dns://, zookeeper://, nacos://"),
             ("memory://x?a=b", "takes no parameter"),
             ("memory://x|flie:///tmp/x", "did you mean `file`?"),
             ("memory://|", "no scheme"),

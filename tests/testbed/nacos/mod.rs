@@ -10,17 +10,22 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 pub use http::Answer;
 
-use crate::wait::eventually;
+use crate::wait::{eventually, poll};
 use crate::{Process, Scratch, ports, tree};
 
 /// How long a server may take to be ready, on a machine that has much else to do.
 const START: Duration = Duration::from_secs(120);
 /// How often ports are chosen before there are none.
 const TRIES: usize = 50;
+/// How often one that ended while it started is started on other ports.
+const STARTS: usize = 4;
+/// Who starts one.
+static STARTING: Mutex<()> = Mutex::new(());
 /// The user that a server with authentication knows.
 pub const USER: &str = "nacos";
 
@@ -55,13 +60,28 @@ impl Nacos {
 
     #[track_caller]
     fn with(name: &str, password: Option<&str>) -> Nacos {
-        let home = Scratch::new(name).unwrap_or_else(|e| panic!("{e}"));
-        let port = free_ports().unwrap_or_else(|e| panic!("{name}: {e}"));
-        home.write("application.properties", properties(port, password.is_some())).unwrap_or_else(|e| panic!("{e}"));
-        let process = launch(name, &home);
-        let mut nacos = Nacos { process, name: name.to_owned(), port, password: password.map(str::to_owned), home };
-        nacos.wait();
-        nacos
+        // Some of a machine's ports are taken while it starts, and of several that start at once some wait too long for
+        // their own database.
+        let _one_at_a_time = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ended = String::new();
+        for _ in 0..STARTS {
+            let home = Scratch::new(name).unwrap_or_else(|e| panic!("{e}"));
+            let port = free_ports().unwrap_or_else(|e| panic!("{name}: {e}"));
+            let properties = properties(port, password.is_some());
+            home.write("application.properties", properties).unwrap_or_else(|e| panic!("{e}"));
+            let process = launch(name, &home);
+            let password = password.map(str::to_owned);
+            let mut nacos = Nacos { process, name: name.to_owned(), port, password, home };
+            if poll(START, || {
+                nacos.process.ended().is_some().then_some(true).or_else(|| nacos.is_up().then_some(false))
+            }) != Some(true)
+            {
+                nacos.wait();
+                return nacos;
+            }
+            ended = nacos.process.stdout();
+        }
+        panic!("{name} ended {STARTS} times while it started:\n{ended}");
     }
 
     /// The port of its HTTP API, which is the one that clients are told.
@@ -126,8 +146,7 @@ impl Nacos {
     #[track_caller]
     pub fn wait(&mut self) {
         let address = self.address();
-        let up = || http::ask(address, "GET", "/nacos/v1/ns/operator/metrics", &[]).is_ok_and(|a| a.status == 200);
-        self.process.ready(START, "the server to be up", |_| up() && ports::accepts(next(address, 1000)));
+        self.process.ready(START, "the server to be up", |_| is_up(address));
         if let Some(password) = &self.password {
             let form = [("password", password.as_str())];
             // 409 when it has its data from before.
@@ -137,6 +156,10 @@ impl Nacos {
             // It reads its users every 15 s.
             eventually(START, "the user to be known", || self.token().is_ok_and(|token| token.is_some()));
         }
+    }
+
+    fn is_up(&self) -> bool {
+        is_up(self.address())
     }
 
     /// Asks its HTTP API, as its user when it wants to know who asks.
@@ -206,6 +229,11 @@ fn free_ports() -> io::Result<u16> {
         }
     }
     Err(io::Error::other("no free ports"))
+}
+
+fn is_up(address: SocketAddr) -> bool {
+    let up = http::ask(address, "GET", "/nacos/v1/ns/operator/metrics", &[]).is_ok_and(|a| a.status == 200);
+    up && ports::accepts(next(address, 1000))
 }
 
 fn next(address: SocketAddr, offset: i16) -> SocketAddr {
