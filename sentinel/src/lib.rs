@@ -16,6 +16,7 @@
 //! | [`view`] | what the port shows: one immutable picture, built by the runtime |
 //! | [`publication`] | what the picture shows, published into a registry |
 //! | [`store`] | what a restart must find, on disk |
+//! | `wall` | the wall clock, for people |
 //! | [`request`] | what the port asks of the runtime's loop |
 //!
 //! # Invariants
@@ -49,3 +50,4 @@ pub mod tls;
 #[path = "no_tls.rs"]
 pub mod tls;
 pub mod view;
+mod wall;

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::core::config::{Globals, Settings};
+use crate::core::durable::Pause;
 use crate::core::event::{Following, Role};
 use crate::core::ids::{Address, Epoch, MasterName, Millis, RunId};
 
@@ -125,7 +126,7 @@ pub struct MasterView {
     /// The epoch of its address.
     pub config_epoch: Epoch,
     /// An operator stopped failovers of it until resumed.
-    pub paused: bool,
+    pub paused: Option<Pause>,
     /// Whom this sentinel voted for last, and in which epoch.
     pub vote: (Option<RunId>, Epoch),
     /// The failover's state as in `failover-state`, e.g. `wait_start`; `None` outside a failover.
@@ -145,7 +146,7 @@ impl MasterView {
             current_address: address,
             settings,
             config_epoch: Epoch::default(),
-            paused: false,
+            paused: None,
             vote: (None, Epoch::default()),
             failover_state: None,
             replicas: Vec::new(),

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
-use testbed::redis::{Group, NAME, Server};
+use testbed::redis::{Group, NAME, Sentinel, Server};
 use testbed::{Process, Scratch, eventually, eventually_some, ports, tree};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -184,11 +184,21 @@ fn a_no_and_a_sentinel_out_of_reach_have_their_exit_codes() {
 fn a_pause_holds_a_failover_back_and_says_what_it_would_have_done() {
     let mut group = Trio::start();
     let first = group.settled();
-    let paused = group.json(&format!("pause {NAME}"));
+    let paused = group.json(&format!("pause {NAME} --by ann"));
     assert!(paused["sentinels"].as_array().unwrap().iter().all(|s| s["ok"] == true), "{paused}");
-    let status = group.run("status --json");
-    let problems = status.json()["masters"][0]["problems"].to_string();
-    assert_eq!((status.code, problems.contains("only observing")), (Some(1), true), "{status:?}");
+    let by_ann = |group: &Trio| {
+        let status = group.run("status --json");
+        let problems = status.json()["masters"][0]["problems"].to_string();
+        assert_eq!((status.code, problems.contains("paused by ann at 20")), (Some(1), true), "{status:?}");
+    };
+    by_ann(&group);
+    // Also those that begin anew know of it.
+    for sentinel in &mut group.0.sentinels {
+        sentinel.process().kill().unwrap();
+        sentinel.again(&Group::ours());
+    }
+    group.0.sentinels.iter().for_each(|s| s.knows(NAME, 2, 2));
+    by_ann(&group);
 
     group.server(&first).process().kill().unwrap();
     for sentinel in 0..3 {
@@ -204,9 +214,73 @@ fn a_pause_holds_a_failover_back_and_says_what_it_would_have_done() {
     assert!((0..3).all(|i| group.history(i)["unfinished"].as_array().unwrap().is_empty()));
 
     group.json(&format!("resume {NAME}"));
+    let state = |group: &Trio, i: usize| std::fs::read_to_string(group.0.sentinels[i].state().join("state")).unwrap();
+    assert!((0..3).all(|i| !state(&group, i).contains("\npaused ")));
     let next = group.settled();
     assert_ne!(next, first);
     eventually(SOON, "its record", || group.switched() == [format!("down {first} -> {next}")]);
+}
+
+#[test]
+fn an_onlooker_is_not_counted_tells_what_it_would_do_and_follows() {
+    let mut group = Trio::start();
+    let first = group.settled();
+    let (master, ours) = (first.rsplit(':').next().unwrap(), Group::ours());
+    let lines = format!(
+        "sentinel monitor {NAME} 127.0.0.1 {master} 2\nsentinel down-after-milliseconds {NAME} 500\n\
+         sentinel observe-only {NAME} yes\n"
+    );
+    let onlooker = Sentinel::start("onlooker", &ours, &lines);
+    onlooker.knows(NAME, 2, 3);
+    let at = format!("127.0.0.1:{}", onlooker.port());
+    let status = run(&["status", "--at", &at, "--json"]);
+    let master = &status.json()["masters"][0];
+    let modes: Vec<&str> =
+        master["sentinels"].as_array().unwrap().iter().map(|s| s["mode"].as_str().unwrap()).collect();
+    assert_eq!(modes.iter().filter(|mode| **mode == "observe-only").count(), 1, "{status:?}");
+    assert!(master["problems"].to_string().contains(&format!("only observing, as its file says: {at}")), "{status:?}");
+    let refused = run(&["switchover", NAME, "--at", &at]);
+    assert_eq!((refused.code, refused.err.contains("only observes")), (Some(1), true), "{refused:?}");
+
+    group.server(&first).process().kill().unwrap();
+    let next = group.0.agreed(first.rsplit(':').next().unwrap().parse().unwrap());
+    let next = group.0.servers[next].port();
+    eventually(SOON, "the onlooker to follow", || onlooker.master(NAME) == Some(next));
+    let said = onlooker.process_output();
+    assert!(said.contains("+would-promote") && !said.contains("+vote-for-leader"), "{said}");
+    for sentinel in &group.0.sentinels {
+        assert_eq!(sentinel.field(NAME, "num-other-sentinels").as_deref(), Some("2"), "nobody counts the onlooker");
+        let voted = sentinel.process_output();
+        assert!(!voted.contains(&onlooker.client().call(&["SENTINEL", "MYID"]).unwrap().text()), "{voted}");
+    }
+}
+
+#[test]
+fn status_says_where_sentinels_disagree() {
+    // Two groups of one name, and a sentinel that has heard of one of the other group.
+    let servers = ["a", "b"].map(|name| Server::start(name, &[]));
+    let sentinel = |i: usize| {
+        let lines = format!("sentinel monitor {NAME} 127.0.0.1 {} {}\n", servers[i].port(), i + 1);
+        Sentinel::start(&format!("sentinel-{i}"), &Group::ours(), &lines)
+    };
+    let (one, other) = (sentinel(0), sentinel(1));
+    let id = other.client().call(&["SENTINEL", "MYID"]).unwrap().text();
+    let hello = format!("127.0.0.1,{},{id},0,{NAME},127.0.0.1,{},0", other.port(), servers[1].port());
+    one.client().call(&["PUBLISH", "__sentinel__:hello", &hello]).unwrap();
+    one.knows(NAME, 0, 1);
+    let at = format!("127.0.0.1:{}", one.port());
+    let status = run(&["status", "--at", &at, "--json"]);
+    let master = status.json()["masters"][0].clone();
+    let problems = master["problems"].to_string();
+    let (a, b) = (servers[0].port(), servers[1].port());
+    assert_eq!((status.code, &master["agree"]), (Some(1), &false.into()), "{status:?}");
+    for (port, what) in
+        [(a, "disagree about the master"), (b, "disagree about the master"), (b, "different quorums: {1, 2}")]
+    {
+        assert!(problems.contains(what) && problems.contains(&format!("127.0.0.1:{port} in epoch 0")), "{problems}");
+    }
+    let text = run(&["status", "--at", &at]);
+    assert!(text.out.contains("they disagree") && text.out.contains("  ! the sentinels disagree"), "{text:?}");
 }
 
 #[test]

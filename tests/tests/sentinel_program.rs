@@ -125,6 +125,42 @@ fn spawn(name: &str, lines: &str, set: impl FnOnce(&mut Command, &Scratch)) -> (
 }
 
 #[test]
+fn what_is_set_beside_a_file_that_is_left_alone_holds_until_the_file_is_edited() {
+    let (dir, port) = (Scratch::new("kept").unwrap(), testbed::ports::free().unwrap());
+    let lines = format!("port {port}\nbind 127.0.0.1\n{MONITOR}\nsentinel monitor old 127.0.0.1 3 2\n");
+    let conf = dir.write("sentinel.conf", &lines).unwrap();
+    let run = || {
+        let mut command = Command::new(tree::built("mainstay-sentinel"));
+        command.arg("--keep-conf").arg(&conf);
+        let process = Process::spawn("kept", command).unwrap();
+        eventually(SOON, "an answer", || Client::to(port).and_then(|mut c| c.call(&["PING"])).is_ok());
+        process
+    };
+    let call = |line: &str| Client::to(port).unwrap().call(&line.split(' ').collect::<Vec<_>>()).unwrap();
+    let quorum = |name: &str| {
+        let reply = call(&format!("SENTINEL MASTER {name}"));
+        let at = reply.items().iter().position(|i| i.text() == "quorum")?;
+        Some(reply.items()[at + 1].text())
+    };
+    let mut process = run();
+    for line in ["SENTINEL SET m quorum 3", "SENTINEL MONITOR new 127.0.0.1 2 1", "SENTINEL REMOVE old"] {
+        assert_eq!(call(line).text(), "OK", "{line}");
+    }
+    process.kill().unwrap();
+    assert_eq!(std::fs::read_to_string(&conf).unwrap(), lines, "it is left alone");
+    let mut process = run();
+    assert_eq!(["m", "new", "old"].map(quorum), [Some("3".into()), Some("1".into()), None]);
+    process.kill().unwrap();
+
+    std::fs::write(&conf, format!("{lines}sentinel down-after-milliseconds m 700\n")).unwrap();
+    let process = run();
+    assert_eq!(["m", "new", "old"].map(quorum), [Some("2".into()), None, Some("2".into())]);
+    let said = process.stdout() + &process.stderr();
+    assert!(said.contains("was edited since it was changed at run time"), "{said}");
+    assert!(dir.join("sentinel.conf.state/sentinel.conf.old").exists());
+}
+
+#[test]
 fn systemd_is_told_when_it_serves_and_when_it_ends() {
     let port = testbed::ports::free().unwrap();
     let lines = format!("port {port}\nbind 127.0.0.1\n{MONITOR}\n");

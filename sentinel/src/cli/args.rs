@@ -21,7 +21,8 @@ Usage: mainstay-sentinel [run|check] [OPTIONS] /path/to/sentinel.conf [--DIRECTI
 
 Options of these two, before the file:
   --state DIR    where votes and epochs are kept; default: $STATE_DIRECTORY, else the file's path + `.state`
-  --keep-conf    leave the file alone: what is learnt stays in the state directory
+  --keep-conf    leave the file alone: what is learnt, and what SENTINEL SET and the like change, stays in the state
+                 directory; when the file is edited, it holds again
   --log-format text|json
   --json         of check: one line for programs
   -v, --version  print the version
@@ -40,7 +41,8 @@ Commands that talk to a running sentinel, and to its peers:
                              looks at all that a failover needs; with `--yes` does one under a writer, measures gap and
                              loss and writes a report: --report PATH, --confirm REPLICAS (WAIT), --every MS,
                              --redis-user USER, --redis-pass PASSWORD, --redis-pass-file FILE for the data servers
-  pause NAME, resume NAME    all sentinels only observe, and tell what they would have done; until resumed or restarted
+  pause NAME [--by WHO]      all sentinels only observe, and tell what they would have done, also over a restart
+  resume NAME                ends that
   history [NAME] (--state DIR | --conf FILE) [--events] [--last N]
                              what happened, from the disk of a sentinel on this machine
   ckquorum NAME              whether quorum and majority can be reached

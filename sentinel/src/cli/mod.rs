@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `args`, `words` | the command line; pure |
 //! | `start` | from a file to a sentinel that is ready to run |
+//! | `kept` | what is changed at run time beside a file that is left alone |
 //! | `run` | a sentinel as a process: background, signals, exit code |
 //! | `log`, `notify` | its log; what systemd is told |
 //! | `check` | what is wrong with a file, and what could be better |
@@ -13,6 +14,7 @@
 mod args;
 mod check;
 mod history;
+mod kept;
 mod log;
 mod notify;
 mod operator;

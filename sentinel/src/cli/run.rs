@@ -10,6 +10,7 @@ use std::process::{Command, ExitCode, Stdio};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::args::Args;
+use super::kept::Kept;
 use super::log;
 use super::notify::Notify;
 use super::start::{self, StartError};
@@ -26,8 +27,8 @@ const SIMULATED: u8 = 99;
 
 /// Runs a sentinel until it is told to end.
 pub(super) fn run(args: &Args) -> ExitCode {
-    let config = match start::read(args) {
-        Ok(config) => config,
+    let (config, kept) = match start::read_changed(args) {
+        Ok(read) => read,
         Err(e) => return failed(&e),
     };
     if config.server.daemonize && std::env::var_os(IN_BACKGROUND).is_none() {
@@ -39,12 +40,12 @@ pub(super) fn run(args: &Args) -> ExitCode {
     }
     config.warnings.iter().for_each(|w| tracing::warn!("{}: {w}", args.conf.display()));
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(tokio) => tokio.block_on(serve(args, config)),
+        Ok(tokio) => tokio.block_on(serve(args, config, kept)),
         Err(e) => failed(&e),
     }
 }
 
-async fn serve(args: &Args, config: crate::conf::Config) -> ExitCode {
+async fn serve(args: &Args, config: crate::conf::Config, kept: Option<Kept>) -> ExitCode {
     let (terminate, interrupt) = match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
         (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
         (Err(e), _) | (_, Err(e)) => return failed(&e),
@@ -59,7 +60,7 @@ async fn serve(args: &Args, config: crate::conf::Config) -> ExitCode {
         Some((_, Ok(admin))) => Some(admin),
         Some((at, Err(source))) => return failed(&StartError::Metrics { at, source }),
     };
-    let setup = match start::set_up(args, &config, port, rand::random()) {
+    let setup = match start::set_up(args, (&config, kept), port, rand::random()) {
         Ok(setup) => setup,
         Err(e) => return failed(&e),
     };

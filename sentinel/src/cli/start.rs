@@ -11,11 +11,12 @@ use mainstay_registry::{Registry, RegistryError};
 use thiserror::Error;
 
 use super::args::Args;
+use super::kept::Kept;
 use crate::conf::{Config, Problems, arguments_to_text, parse_with};
 use crate::core::durable::Durable;
 use crate::core::ids::RunId;
 use crate::publication::Publication;
-use crate::runtime::{self, Setup};
+use crate::runtime::{self, Conf, Setup};
 use crate::store::{Differs, Store, StoreError, merge};
 use crate::tls::Connector;
 
@@ -45,20 +46,57 @@ pub(super) enum StartError {
 
 /// Reads the file and the directives of the command line.
 pub(super) fn read(args: &Args) -> Result<Config, StartError> {
-    let path = || args.conf.clone();
-    let mut text = fs::read(&args.conf).map_err(|source| StartError::Read { path: path(), source })?;
+    Ok(read_text(args, &text(args)?)?.0)
+}
+
+/// The same for a sentinel that runs: where the file is left alone, what was changed beside it holds.
+pub(super) fn read_changed(args: &Args) -> Result<(Config, Option<Kept>), StartError> {
+    let text = text(args)?;
+    let (config, included) = read_text(args, &text)?;
+    if !args.keep_conf {
+        return Ok((config, None));
+    }
+    let directory = state_directory(args, std::env::var_os("STATE_DIRECTORY"));
+    let kept = Kept::look(&directory, &text, &included)
+        .map_err(|source| StartError::Read { path: directory.clone(), source })?;
+    let config = match kept.text() {
+        Some(copy) => read_text(args, copy)?.0,
+        None => config,
+    };
+    Ok((config, Some(kept)))
+}
+
+fn text(args: &Args) -> Result<Vec<u8>, StartError> {
+    let read = |source| StartError::Read { path: args.conf.clone(), source };
+    let mut text = fs::read(&args.conf).map_err(read)?;
     if !args.directives.is_empty() {
         text.extend_from_slice(format!("\n{}", arguments_to_text(&args.directives)).as_bytes());
     }
+    Ok(text)
+}
+
+/// What a text says, and what it includes.
+fn read_text(args: &Args, text: &[u8]) -> Result<(Config, Vec<Vec<u8>>), StartError> {
     let beside = args.conf.parent().map(Path::to_owned).unwrap_or_default();
-    let include = |name: &str| fs::read(beside.join(name)).map_err(|e| e.to_string());
-    let mut config = parse_with(&text, include).map_err(|problems| StartError::Conf { path: path(), problems })?;
+    let mut included = Vec::new();
+    let include = |name: &str| {
+        let text = fs::read(beside.join(name)).map_err(|e| e.to_string())?;
+        included.push(text.clone());
+        Ok(text)
+    };
+    let parsed = parse_with(text, include);
+    let mut config = parsed.map_err(|problems| StartError::Conf { path: args.conf.clone(), problems })?;
     config.server.log_format = args.log_format.unwrap_or(config.server.log_format);
-    Ok(config)
+    Ok((config, included))
 }
 
 /// Opens the state, settles what holds, and writes both files, so that a disk that refuses is known now.
-pub(super) fn set_up(args: &Args, config: &Config, port: u16, seed: u64) -> Result<Setup, StartError> {
+pub(super) fn set_up(
+    args: &Args,
+    (config, kept): (&Config, Option<Kept>),
+    port: u16,
+    seed: u64,
+) -> Result<Setup, StartError> {
     let directory = state_directory(args, std::env::var_os("STATE_DIRECTORY"));
     let store = Store::open(&directory)?;
     let me = config.me.unwrap_or_else(new_id);
@@ -66,11 +104,15 @@ pub(super) fn set_up(args: &Args, config: &Config, port: u16, seed: u64) -> Resu
     store.save(&durable)?;
     // The path must hold when the directory changes.
     let conf = std::path::absolute(&args.conf).unwrap_or_else(|_| args.conf.clone());
-    if !args.keep_conf {
-        runtime::rewrite(&conf, &durable)?;
-    }
+    let conf = match kept {
+        Some(kept) => kept.settle(&conf)?,
+        None => {
+            runtime::rewrite(&conf, &durable)?;
+            Conf::File(conf)
+        }
+    };
     let mut setup = Setup::new(durable, store, port, seed);
-    setup.conf = (!args.keep_conf).then_some(conf);
+    setup.conf = Some(conf);
     setup.history = Some(std::path::absolute(&directory).unwrap_or(directory));
     setup.requirepass = config.server.requirepass.clone();
     setup.tls = Connector::new(&config.server.tls).map_err(StartError::Tls)?;
@@ -132,28 +174,44 @@ mod tests {
 
     const CONF: &str = "port 26379\nsentinel monitor m 127.0.0.1 6379 2\n";
 
+    fn started(args: &Args) -> Setup {
+        let (config, kept) = read_changed(args).unwrap();
+        set_up(args, (&config, kept), 1, 1).unwrap()
+    }
+
     #[test]
     fn an_id_is_made_once_and_written_to_both() {
         let (dir, args) = dir("id", CONF);
-        let me = {
-            let setup = set_up(&args, &read(&args).unwrap(), 1, 1).unwrap();
-            setup.durable.me
-        };
+        let me = started(&args).durable.me;
         let conf = fs::read_to_string(&args.conf).unwrap();
         assert!(conf.starts_with(CONF) && conf.contains(&format!("sentinel myid {me}")), "{conf}");
-        let again = set_up(&args, &read(&args).unwrap(), 1, 1).unwrap();
+        let again = started(&args);
         assert_eq!(again.durable.me, me);
         assert!(fs::read_to_string(dir.0.join("sentinel.conf.state/state")).unwrap().contains(me.as_str()));
     }
 
     #[test]
     fn a_file_that_is_to_be_left_alone_is() {
-        let (_dir, mut args) = dir("keep", CONF);
+        let (dir, mut args) = dir("keep", CONF);
         args.keep_conf = true;
-        let first = set_up(&args, &read(&args).unwrap(), 1, 1).unwrap().durable.me;
-        assert_eq!(fs::read_to_string(&args.conf).unwrap(), CONF);
-        let again = set_up(&args, &read(&args).unwrap(), 1, 1).unwrap();
-        assert_eq!((again.durable.me, again.conf), (first, None));
+        let first = started(&args);
+        let quorum = |setup: &Setup| setup.durable.masters.values().next().unwrap().settings.quorum;
+        assert_eq!((fs::read_to_string(&args.conf).unwrap(), quorum(&first)), (CONF.to_owned(), 2));
+        // An operator changes something.
+        let Some(Conf::Copy(copy)) = first.conf.clone() else { panic!("{:?}", first.conf) };
+        let mut changed = first.durable.clone();
+        changed.masters.values_mut().next().unwrap().settings.quorum = 3;
+        fs::write(&copy.path, crate::conf::rewrite(&copy.origin, &changed)).unwrap();
+        drop(first);
+        let again = started(&args);
+        assert_eq!((again.durable.me, quorum(&again)), (changed.me, 3));
+        drop(again);
+        // Somebody edits the file.
+        fs::write(&args.conf, format!("{CONF}sentinel down-after-milliseconds m 1000\n")).unwrap();
+        let edited = started(&args);
+        assert_eq!((edited.durable.me, quorum(&edited)), (changed.me, 2));
+        let state = dir.0.join("sentinel.conf.state");
+        assert!(!copy.path.exists() && state.join("sentinel.conf.old").exists());
     }
 
     #[test]

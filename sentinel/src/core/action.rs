@@ -16,7 +16,7 @@ use super::notice::Notice;
 pub enum Action {
     /// Write the durable state and wait until it is safe. On failure drop the rest of the list and feed
     /// [`Event::PersistFailed`](super::event::Event::PersistFailed) next; a dropped `Do` has failed with `NotSent`, a
-    /// dropped `Reply` is answered with [`Refusal::NotSaved`].
+    /// dropped `Reply` is answered with [`Refusal::NotSaved`], a dropped `Answer` is given without its vote.
     Persist(Box<Durable>),
     /// Make and keep a link, reconnecting on loss; every state of it is told by `LinkUp` and `LinkDown`.
     Connect(Target, Address),

@@ -44,6 +44,8 @@ pub struct DurableMaster {
     pub replicas: BTreeSet<Address>,
     /// The other sentinels.
     pub peers: BTreeMap<RunId, DurablePeer>,
+    /// An operator wants no action taken on it.
+    pub paused: Option<Pause>,
 }
 
 impl DurableMaster {
@@ -56,8 +58,18 @@ impl DurableMaster {
             settings,
             replicas: BTreeSet::new(),
             peers: BTreeMap::new(),
+            paused: None,
         }
     }
+}
+
+/// An operator's order to take no action of one's own on a master, until it is taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Pause {
+    /// Who gave it, as they named themselves or logged in.
+    pub by: String,
+    /// When, in milliseconds since 1970. Shown to people; nothing is decided by it.
+    pub at: u64,
 }
 
 /// The last vote of a sentinel for one master: at most one per epoch, so a candidate never changes within an epoch.

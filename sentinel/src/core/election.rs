@@ -89,7 +89,7 @@ impl Sentinel {
         }
         if let Some(unmet) = self.barred(m) {
             m.barrier.ready = None;
-            if matches!(unmet, Unmet::ObserveOnly | Unmet::Paused) && m.objectively_down.is_some() {
+            if matches!(unmet, Unmet::ObserveOnly | Unmet::Paused { .. }) && m.objectively_down.is_some() {
                 self.observe(m);
             }
             return;
@@ -105,8 +105,8 @@ impl Sentinel {
     /// What forbids an unplanned failover now, apart from the rank; the first that holds.
     pub(super) fn barred(&self, m: &mut Master) -> Option<Unmet> {
         let (have, need) = (super::odown::down_votes(m), m.settings.quorum as usize);
-        if m.paused {
-            return Some(Unmet::Paused);
+        if let Some(pause) = &m.paused {
+            return Some(Unmet::Paused { by: pause.by.clone() });
         }
         if m.down().is_none() {
             return Some(Unmet::MasterUp);

@@ -4,7 +4,7 @@
 //! unknown by the time it is handled (a removed master, a forgotten peer); then nothing happens.
 
 use super::config::{Change, Globals, Settings};
-use super::durable::PeerKind;
+use super::durable::{Pause, PeerKind};
 use super::ids::{Address, Epoch, MasterName, Millis, ReplicationId, ReplyTo, RunId, ServerRef, Target, Ticket};
 
 /// One thing that happened.
@@ -220,8 +220,8 @@ pub enum Request {
     /// `SENTINEL RESET` of these masters: forget replicas and peers.
     Reset(Vec<MasterName>),
     /// Take no action of one's own on this master until resumed: only tell what would have been done. Votes, hellos and
-    /// what an operator asks for go on.
-    Pause(MasterName),
+    /// what an operator asks for go on. A pause that stands already stays as it is.
+    Pause(MasterName, Pause),
     /// End of a pause.
     Resume(MasterName),
     /// `SENTINEL MONITOR`.

@@ -131,7 +131,7 @@ impl Sentinel {
     /// Keeps the write gate set on every server of the group.
     pub(super) fn keep_gate(&mut self, m: &mut Master) {
         let Fencing::Gate { min_replicas } = m.settings.fencing else { return };
-        if m.settings.observe_only || m.paused {
+        if m.settings.observe_only || m.paused.is_some() {
             return;
         }
         let (now, period) = (self.now, self.globals.timings.info_period);

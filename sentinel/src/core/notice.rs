@@ -198,8 +198,8 @@ events! {
     Foreign = "+foreign-server" true,
     /// Ours: the durable state could not be written.
     NotSaved = "-state-not-saved" true,
-    /// Ours: decisions about this master are paused by an operator.
-    Paused = "+paused" true,
+    /// Ours: decisions about this master are paused by an operator; by whom.
+    Paused(String) = "+paused" true,
     /// Ours: the pause is over.
     Resumed = "-paused" true,
 }
@@ -243,6 +243,7 @@ impl What {
             }
             Self::Tilt => " #tilt mode entered".into(),
             Self::TiltEnd => " #tilt mode exited".into(),
+            Self::Paused(by) => format!(" by {by}"),
             Self::SwitchoverUndone(why) => format!(" {why}"),
             Self::WouldPromote(grounds) => format!(" {grounds}"),
             _ => String::new(),

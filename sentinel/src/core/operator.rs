@@ -2,7 +2,7 @@
 
 use super::action::{Action, Refusal};
 use super::config::{Change, Settings};
-use super::durable::DurableMaster;
+use super::durable::{DurableMaster, Pause};
 use super::event::Request;
 use super::failover::Reason;
 use super::ids::{Address, MasterName, Millis, ReplyTo, Target};
@@ -24,8 +24,8 @@ impl Sentinel {
                 self.forget_unwatched();
                 Ok(())
             }
-            Request::Pause(name) => self.on(&name, |s, m| s.set_paused(m, true)),
-            Request::Resume(name) => self.on(&name, |s, m| s.set_paused(m, false)),
+            Request::Pause(name, pause) => self.on(&name, |s, m| s.pause(m, pause)),
+            Request::Resume(name) => self.on(&name, Self::resume),
             Request::Monitor { master, address, settings } => self.monitor(master, address, settings),
             Request::Remove(name) => self.remove(&name),
             Request::Set(name, change) => self.on(&name, |s, m| s.set(m, &change)),
@@ -93,9 +93,19 @@ impl Sentinel {
         if report.is_none_or(|r| r.can_pause) { Ok(()) } else { Err("the master cannot pause writes") }
     }
 
-    fn set_paused(&mut self, m: &mut Master, paused: bool) -> Result<(), Refusal> {
-        if std::mem::replace(&mut m.paused, paused) != paused {
-            self.tell_master(m, if paused { What::Paused } else { What::Resumed });
+    fn pause(&mut self, m: &mut Master, pause: Pause) -> Result<(), Refusal> {
+        if m.paused.is_none() {
+            self.tell_master(m, What::Paused(pause.by.clone()));
+            m.paused = Some(pause);
+            self.dirty = true;
+        }
+        Ok(())
+    }
+
+    fn resume(&mut self, m: &mut Master) -> Result<(), Refusal> {
+        if m.paused.take().is_some() {
+            self.tell_master(m, What::Resumed);
+            self.dirty = true;
         }
         Ok(())
     }
@@ -174,6 +184,10 @@ mod tests {
         reply.expect("every request is answered")
     }
 
+    fn pause() -> Pause {
+        Pause { by: "ann".into(), at: 7 }
+    }
+
     #[test]
     fn requests_about_unknown_masters_are_refused() {
         let mut t = Table::settled();
@@ -181,7 +195,7 @@ mod tests {
         for request in [
             Request::Failover(name.clone()),
             Request::Switchover { master: name.clone(), to: None },
-            Request::Pause(name.clone()),
+            Request::Pause(name.clone(), pause()),
             Request::Remove(name.clone()),
             Request::Set(name, Change::Quorum(1)),
         ] {
@@ -262,7 +276,16 @@ mod tests {
     fn an_operators_pause_stops_decisions() {
         let mut t = Table::settled();
         let name = t.master().name.clone();
-        t.request(Request::Pause(name.clone()));
+        let said = t.request(Request::Pause(name.clone(), pause()));
+        assert!(
+            said.iter().any(|a| matches!(a, Action::Persist(state) if state.masters[&name].paused == Some(pause())))
+        );
+        t.request(Request::Pause(name.clone(), Pause { by: "bob".into(), at: 8 }));
+        assert_eq!(t.master().paused, Some(pause()), "it stands already");
+        // It outlives a restart.
+        t.sentinel = Sentinel::new(t.sentinel.durable(), 1, t.now());
+        t.step(crate::core::event::Event::Timer);
+        t.run_for(3_000);
         t.kill_master();
         t.peers_say(true);
         t.peers_vote(true);
@@ -276,5 +299,6 @@ mod tests {
         assert!(told.contains("because 2 sentinels of 2 needed hold the master for down"), "{told}");
         let said = [t.request(Request::Resume(name)), t.run_for(500)].concat();
         assert!(channels(&said).contains(&"+switch-master"));
+        assert_eq!(t.master().paused, None);
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{Action, Task};
 use super::config::{Globals, Settings};
-use super::durable::{Durable, DurableMaster, DurablePeer, PeerKind, Vote};
+use super::durable::{Durable, DurableMaster, DurablePeer, Pause, PeerKind, Vote};
 use super::election::Barrier;
 use super::event::Report;
 use super::failover::{Failover, Stage};
@@ -64,7 +64,7 @@ pub struct Master {
     /// The failover or switchover this sentinel is at.
     pub failover: Option<Failover>,
     /// An operator stopped decisions about it.
-    pub paused: bool,
+    pub paused: Option<Pause>,
     /// What keeps this sentinel from being a candidate.
     pub(super) barrier: Barrier,
     /// The server was announced that an observer would have promoted, in this outage.
@@ -272,7 +272,7 @@ impl Master {
             peers: durable.peers.into_keys().map(|id| (id, Watcher::new(now))).collect(),
             objectively_down: None,
             failover: None,
-            paused: false,
+            paused: durable.paused,
             // Whoever has the vote from before the restart may be at work.
             barrier: Barrier::holding(durable.vote.candidate.map(|_| now)),
             observed: false,
@@ -338,6 +338,7 @@ impl Master {
             settings: self.settings.clone(),
             replicas,
             peers: self.peers.keys().filter_map(known).collect(),
+            paused: self.paused.clone(),
         }
     }
 }

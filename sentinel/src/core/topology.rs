@@ -151,7 +151,7 @@ impl Sentinel {
 
     /// Makes servers in a wrong role follow the master.
     pub(super) fn repair(&mut self, m: &mut Master) {
-        if m.failover.is_some() || m.paused || m.settings.observe_only || !self.master_is_sane(m) {
+        if m.failover.is_some() || m.paused.is_some() || m.settings.observe_only || !self.master_is_sane(m) {
             return;
         }
         if m.barrier.held(self.now, 2 * HOLD) {
@@ -252,7 +252,8 @@ mod tests {
         let mut t = Table::settled();
         let (master, name) = (t.master().address.clone(), t.master().name.clone());
         t.edit_report(&master, |r| r.former_replication_id = Some(history_id(50)));
-        t.request(crate::core::event::Request::Pause(name.clone()));
+        let pause = crate::core::durable::Pause { by: "ann".into(), at: 7 };
+        t.request(crate::core::event::Request::Pause(name.clone(), pause));
         t.edit_report(&replica_address(0), |r| (r.role, r.replication_id) = (Role::Master, Some(history_id(50))));
         t.kill(&replica_address(0));
         t.run_for(3_000);

@@ -10,8 +10,11 @@ use super::{fence, odown};
 #[non_exhaustive]
 pub enum Unmet {
     /// Decisions are paused by an operator.
-    #[error("an operator paused decisions about this master; resume it")]
-    Paused,
+    #[error("{by} paused decisions about this master; `resume` lets them be made")]
+    Paused {
+        /// Who did.
+        by: String,
+    },
     /// The loop stalled a moment ago.
     #[error("this sentinel stalled and trusts nothing it knew; it decides again in {ms} ms")]
     Tilt {
@@ -118,7 +121,7 @@ impl Unmet {
     /// The condition's name, which does not change between versions.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Paused => "paused",
+            Self::Paused { .. } => "paused",
             Self::Tilt { .. } => "tilt",
             Self::MasterUp => "master-up",
             Self::NoQuorum { .. } => "no-quorum",
@@ -188,6 +191,7 @@ impl Sentinel {
 mod tests {
     use super::*;
     use crate::core::config::Fencing;
+    use crate::core::durable::Pause;
     use crate::core::event::Request;
     use crate::core::table::Table;
 
@@ -203,8 +207,9 @@ mod tests {
         t.peers_say(false);
         t.run_for(1_200);
         assert_eq!(why(&t), Some(Unmet::NoQuorum { have: 1, need: 2 }));
-        t.request(Request::Pause(t.master().name.clone()));
-        assert_eq!(why(&t), Some(Unmet::Paused));
+        let pause = Pause { by: "ann".into(), at: 7 };
+        t.request(Request::Pause(t.master().name.clone(), pause));
+        assert_eq!(why(&t), Some(Unmet::Paused { by: "ann".into() }));
         t.request(Request::Resume(t.master().name.clone()));
         t.peers_say(true);
         t.peers_vote(false);

@@ -1,7 +1,6 @@
 //! The task behind the loop: it is handed notices, makes lines of them, and writes those together that come together.
 
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -31,8 +30,7 @@ impl Journal {
 
     /// Takes a notice that was told just now.
     pub(crate) fn note(&self, notice: Notice) {
-        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let noted = Noted { at: u64::try_from(at.as_millis()).unwrap_or(u64::MAX), notice };
+        let noted = Noted { at: crate::wall::now(), notice };
         if let Some(sender) = &self.waiting
             && sender.try_send(noted).is_err()
         {

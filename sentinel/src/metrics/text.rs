@@ -16,7 +16,7 @@ const GAUGES: &[Gauge] = &[
     ("master_odown", "Held for down by a quorum.", |m| u64::from(m.instance.objectively_down_since.is_some())),
     ("failover_in_progress", "A failover is under way here.", |m| u64::from(m.instance.flags.failover_in_progress)),
     ("acting", "It fails over by itself: neither paused nor observe-only.", |m| {
-        u64::from(!m.paused && !m.settings.observe_only)
+        u64::from(m.paused.is_none() && !m.settings.observe_only)
     }),
     ("config_epoch", "The epoch of the master's address.", |m| m.config_epoch.0),
     ("quorum", "How many must hold the master for down.", |m| u64::from(m.settings.quorum)),

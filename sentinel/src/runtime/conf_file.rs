@@ -1,8 +1,12 @@
-//! `sentinel.conf`, rewritten behind the loop.
+//! `sentinel.conf`, rewritten behind the loop, or a copy of it where it is to be left alone.
 //!
 //! The state file holds the promises, so nobody waits for this one, except an operator who changed it. Changes that come
-//! close together are written once: a failover would otherwise compete with itself for the disk.
+//! close together are written once: a failover would otherwise compete with itself for the disk. A copy takes only what an
+//! operator changes: what is learnt is in the state file anyway.
 
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,26 +30,49 @@ enum Order {
     Flush(Arc<Durable>, Reply),
 }
 
+/// What is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Conf {
+    /// The file itself.
+    File(PathBuf),
+    /// A copy of a file that is left alone.
+    Copy(ConfCopy),
+}
+
+/// A copy, made with the first change of an operator. Nobody else may read it: it may hold passwords.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfCopy {
+    /// Where.
+    pub path: PathBuf,
+    /// What it is made from.
+    pub origin: Vec<u8>,
+}
+
 /// The file.
 #[derive(Debug)]
 pub(super) struct ConfFile {
-    /// None: there is none, or it is left alone.
+    /// None: there is none.
     writer: Option<(mpsc::UnboundedSender<Order>, JoinHandle<()>)>,
+    /// Only what an operator changes is written.
+    orders_only: bool,
 }
 
 impl ConfFile {
-    pub(super) fn keep(path: Option<PathBuf>) -> ConfFile {
-        let writer = path.map(|path| {
+    pub(super) fn keep(conf: Option<Conf>) -> ConfFile {
+        let orders_only = matches!(conf, Some(Conf::Copy(_)));
+        let writer = conf.map(|conf| {
             // At most one order per step of the loop, and the writer takes all that wait at once.
             let (orders, waiting) = mpsc::unbounded_channel();
-            (orders, tokio::spawn(write(path, waiting)))
+            (orders, tokio::spawn(write(conf, waiting)))
         });
-        ConfFile { writer }
+        ConfFile { writer, orders_only }
     }
 
     /// The state changed.
     pub(super) fn changed(&self, state: Arc<Durable>) {
-        self.order(Order::Changed(state));
+        if !self.orders_only {
+            self.order(Order::Changed(state));
+        }
     }
 
     /// Answers once the state is in the file.
@@ -72,7 +99,7 @@ impl ConfFile {
     }
 }
 
-async fn write(path: PathBuf, mut orders: mpsc::UnboundedReceiver<Order>) {
+async fn write(conf: Conf, mut orders: mpsc::UnboundedReceiver<Order>) {
     while let Some(order) = orders.recv().await {
         let (mut state, mut replies) = (None, Vec::new());
         let mut take = |order| match order {
@@ -101,14 +128,18 @@ async fn write(path: PathBuf, mut orders: mpsc::UnboundedReceiver<Order>) {
             take(order);
         }
         if let Some(state) = state {
-            let result = save(path.clone(), state).await;
+            let result = save(conf.clone(), state).await;
             replies.into_iter().for_each(|reply| drop(reply.send(result.clone())));
         }
     }
 }
 
-async fn save(path: PathBuf, state: Arc<Durable>) -> Result<(), Refusal> {
-    let written = tokio::task::spawn_blocking(move || rewrite(&path, &state)).await;
+async fn save(conf: Conf, state: Arc<Durable>) -> Result<(), Refusal> {
+    let written = tokio::task::spawn_blocking(move || match conf {
+        Conf::File(path) => rewrite(&path, &state),
+        Conf::Copy(copy) => copy.make().and_then(|()| rewrite(&copy.path, &state)),
+    });
+    let written = written.await;
     match written {
         Ok(Ok(())) => Ok(()),
         Ok(Err(e)) => {
@@ -119,6 +150,18 @@ async fn save(path: PathBuf, state: Arc<Durable>) -> Result<(), Refusal> {
     }
 }
 
+impl ConfCopy {
+    /// Makes it if there is none.
+    fn make(&self) -> Result<(), StoreError> {
+        let failed = |source| StoreError::writing(&self.path, source);
+        match File::options().write(true).create_new(true).mode(0o600).open(&self.path) {
+            Ok(mut file) => file.write_all(&self.origin).map_err(failed),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
+            Err(e) => Err(failed(e)),
+        }
+    }
+}
+
 /// Puts the state into the file. A file that is gone is made anew.
 ///
 /// # Errors
@@ -126,7 +169,7 @@ async fn save(path: PathBuf, state: Arc<Durable>) -> Result<(), Refusal> {
 pub fn rewrite(path: &Path, state: &Durable) -> Result<(), StoreError> {
     let old = match std::fs::read(path) {
         Ok(old) => old,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(e) if e.kind() == ErrorKind::NotFound => Vec::new(),
         Err(source) => return Err(StoreError::Read { path: path.to_owned(), source }),
     };
     let new = conf::rewrite(&old, state);
@@ -141,16 +184,16 @@ mod tests {
     use super::*;
     use crate::core::ids::{Epoch, RunId};
 
-    struct File(PathBuf);
+    struct Gone(PathBuf);
 
-    impl Drop for File {
+    impl Drop for Gone {
         fn drop(&mut self) {
             let _ = std::fs::remove_file(&self.0);
         }
     }
 
-    fn file(name: &str) -> File {
-        File(std::env::temp_dir().join(format!("mainstay-conf-{name}-{}.conf", std::process::id())))
+    fn file(name: &str) -> Gone {
+        Gone(std::env::temp_dir().join(format!("mainstay-conf-{name}-{}.conf", std::process::id())))
     }
 
     fn state(epoch: u64) -> Arc<Durable> {
@@ -161,7 +204,7 @@ mod tests {
     async fn an_operator_finds_it_written_and_the_end_writes_the_rest() {
         let file = file("written");
         std::fs::write(&file.0, "# mine\nport 26379\n").unwrap();
-        let mut conf = ConfFile::keep(Some(file.0.clone()));
+        let mut conf = ConfFile::keep(Some(Conf::File(file.0.clone())));
         conf.changed(state(1));
         let (reply, answer) = oneshot::channel();
         conf.flush(state(2), reply);
@@ -174,8 +217,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_copy_is_made_with_the_first_order_and_for_nobody_else() {
+        use std::os::unix::fs::PermissionsExt;
+        let file = file("copy");
+        let copy = ConfCopy { path: file.0.clone(), origin: b"# copied\nport 26379\n".to_vec() };
+        let mut conf = ConfFile::keep(Some(Conf::Copy(copy)));
+        conf.changed(state(1));
+        let (reply, answer) = oneshot::channel();
+        assert!(!file.0.exists());
+        conf.flush(state(2), reply);
+        assert_eq!(answer.await.unwrap(), Ok(()));
+        conf.changed(state(3));
+        conf.finish().await;
+        let text = std::fs::read_to_string(&file.0).unwrap();
+        assert!(text.starts_with("# copied\nport 26379\n") && text.contains("sentinel current-epoch 2\n"), "{text}");
+        assert_eq!(std::fs::metadata(&file.0).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[tokio::test]
     async fn a_file_that_cannot_be_written_is_told_and_none_needs_none() {
-        let conf = ConfFile::keep(Some("/no/such/directory/sentinel.conf".into()));
+        let conf = ConfFile::keep(Some(Conf::File("/no/such/directory/sentinel.conf".into())));
         let (reply, answer) = oneshot::channel();
         conf.flush(state(1), reply);
         assert_eq!(answer.await.unwrap(), Err(Refusal::NotSaved));

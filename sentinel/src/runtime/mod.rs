@@ -33,13 +33,13 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 pub use clock::Clock;
-pub use conf_file::rewrite;
+pub use conf_file::{Conf, ConfCopy, rewrite};
 pub use setup::{End, Handles, Setup};
 
 use crate::backend::Told;
 use crate::core::action::{Action, Refusal, Script, Task};
 use crate::core::event::{self, Answer, Event, Failure};
-use crate::core::ids::{Millis, ReplyTo, Target, Ticket};
+use crate::core::ids::{Epoch, Millis, ReplyTo, Target, Ticket};
 use crate::core::notice::{Notice, What};
 use crate::core::state::Sentinel;
 use crate::history::Journal;
@@ -302,6 +302,10 @@ impl Runtime {
         match action {
             Action::Do(ticket, _) => self.next.push_back(Event::Done(ticket, Err(Failure::NotSent))),
             Action::Reply(to, _) => self.reply(to, Err(Refusal::NotSaved)),
+            // What it sees is no promise; a vote is one.
+            Action::Answer(to, answer) => {
+                self.act(Action::Answer(to, Answer { leader: None, leader_epoch: Epoch::default(), ..answer }));
+            }
             _ => {}
         }
     }

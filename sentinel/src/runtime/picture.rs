@@ -58,7 +58,7 @@ fn master(m: &Master, core: &Sentinel, shared: &Shared, links: &Links, infos: &I
     shown.instance.flags.force_failover = m.failover.as_ref().is_some_and(|f| f.reason != Reason::Down);
     shown.current_address = m.current_address().clone();
     shown.config_epoch = m.config_epoch;
-    shown.paused = m.paused;
+    shown.paused = m.paused.clone();
     shown.vote = (m.vote.candidate, m.vote.epoch);
     shown.failover_state = m.failover.as_ref().map(|f| f.state_name());
     shown.replicas = m.replicas().map(|(address, s)| instance(m, address, s, links, infos)).collect();

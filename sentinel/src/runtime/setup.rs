@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::broadcast;
 
-use super::Clock;
+use super::{Clock, Conf};
 use crate::core::config::Secret;
 use crate::core::durable::Durable;
 use crate::metrics::Meters;
@@ -22,8 +22,8 @@ pub struct Setup {
     pub durable: Durable,
     /// Where that is kept.
     pub store: Store,
-    /// `sentinel.conf`, if it is to be rewritten.
-    pub conf: Option<PathBuf>,
+    /// `sentinel.conf`, or its copy, if it is to be rewritten.
+    pub conf: Option<Conf>,
     /// The directory of its history, if one is kept.
     pub history: Option<PathBuf>,
     /// The port it listens at, told to others.

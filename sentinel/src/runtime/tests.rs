@@ -73,6 +73,19 @@ async fn a_disk_that_refuses_is_an_answer() {
 }
 
 #[tokio::test]
+async fn a_disk_that_refuses_takes_the_vote_out_of_an_answer_and_not_what_is_seen() {
+    let (dir, handles, _running) = start();
+    operate(&handles, monitor()).await.unwrap();
+    std::fs::remove_dir_all(&dir.0).unwrap();
+    let address = Address::new("127.0.0.1", 1);
+    let question = Question { address, epoch: Epoch(3), candidate: Some(RunId::from_number(9)), planned: true };
+    let (reply, answer) = oneshot::channel();
+    handles.requests.send(Request::Asked(question, reply)).await.unwrap();
+    let told = answer.await.unwrap();
+    assert_eq!((told.leader, told.leader_epoch), (None, Epoch(0)));
+}
+
+#[tokio::test]
 async fn a_vote_is_on_disk_when_it_is_spoken() {
     let (dir, handles, _running) = start();
     operate(&handles, monitor()).await.unwrap();

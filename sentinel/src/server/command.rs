@@ -231,7 +231,7 @@ const SENTINEL: &[Command] = &[
     admin("monitor", 6, "Begins to monitor a master"),
     admin("myid", 2, "This sentinel's id"),
     admin("myversion", 2, "Which program this is; only sentinels of this kind answer"),
-    admin("pause", 3, "Only observes a master until resumed: no failover is begun, only told of"),
+    admin("pause", -3, "Only observes a master until resumed, also over a restart: <master> [<who>]"),
     admin("pending-scripts", 2, "Scripts that run or wait"),
     admin("remove", 3, "Ends monitoring of a master"),
     admin("replicas", 3, "State of a master's replicas"),

@@ -179,7 +179,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
     async fn command(&mut self, words: &[Bytes]) -> ControlFlow<()> {
         let (step, heard) = {
             let view = self.port.views.load();
-            let world = World { port: &self.port, view: &view, now: (self.port.clock)() };
+            let world = World { port: &self.port, view: &view, now: (self.port.clock)(), today: crate::wall::now() };
             // Before the command is carried out: no notice after its confirmation is missed.
             if self.notices.is_none() && words.first().is_some_and(|w| w.to_ascii_lowercase().ends_with(b"subscribe")) {
                 self.notices = Some(self.port.notices.subscribe());

@@ -1,13 +1,17 @@
-//! What redis-sentinel has no word for: `SENTINEL WHY-NOT`, `STATUS`, `SWITCHOVER`, and the force of `FAILOVER`. Pure.
+//! What redis-sentinel has no word for: `SENTINEL WHY-NOT`, `STATUS`, `SWITCHOVER`, `PAUSE`, and the force of `FAILOVER`.
+//! Pure.
 
-use super::sentinel::MYVERSION;
+use super::sentinel::{Caller, MYVERSION};
 use super::step::Step;
+use crate::core::durable::Pause;
 use crate::core::event::Request;
 use crate::core::ids::{Address, MasterName};
 use crate::core::why::Unmet;
 use crate::resp::{Value, integer};
 use crate::view::{MasterView, View};
 
+/// The longest name of who paused that is kept, in characters.
+const LONGEST_NAME: usize = 128;
 /// What `WHY-NOT` answers when nothing is unmet.
 const NOTHING: (&str, &str) = ("none", "nothing is unmet: this sentinel is about to act");
 
@@ -33,6 +37,16 @@ pub(super) fn switchover(master: &MasterName, words: &[&str]) -> Step {
     Step::operate(Request::Switchover { master: master.clone(), to })
 }
 
+/// `PAUSE master [who]`: who gives the order, in their own words, or as they logged in.
+pub(super) fn pause(master: &MasterName, words: &[&str], caller: Caller<'_>) -> Step {
+    let by = match words {
+        [] => format!("user {} from {}", caller.user, caller.from),
+        [who] => who.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect(),
+        _ => return Step::syntax_error(),
+    };
+    Step::operate(Request::Pause(master.clone(), Pause { by, at: caller.today }))
+}
+
 /// The answer of `WHY-NOT`: the condition's code, and its sentence.
 pub(super) fn unmet(unmet: Option<Unmet>) -> Value {
     match unmet {
@@ -44,12 +58,14 @@ pub(super) fn unmet(unmet: Option<Unmet>) -> Value {
 /// `STATUS master`: names and texts. Names may be added, none is taken away.
 pub(super) fn status(master: &MasterView, view: &View) -> Value {
     let yes = |on: bool| String::from(if on { "yes" } else { "no" });
-    let mode = match (master.settings.observe_only, master.paused) {
+    let mode = match (master.settings.observe_only, &master.paused) {
         (true, _) => "observe-only",
-        (false, true) => "paused",
-        (false, false) => "acting",
+        (false, Some(_)) => "paused",
+        (false, None) => "acting",
     };
     let (leader, epoch) = master.vote;
+    let paused = master.paused.iter();
+    let paused = paused.flat_map(|p| [("paused-by", p.by.clone()), ("paused-at", p.at.to_string())]);
     let pairs = [
         ("id", view.me.to_string()),
         ("version", MYVERSION.to_owned()),
@@ -63,7 +79,7 @@ pub(super) fn status(master: &MasterView, view: &View) -> Value {
         ("confirmed-writes", master.settings.confirmed_writes.unwrap_or(0).to_string()),
         ("lossless-failover", yes(master.settings.lossless_failover)),
     ];
-    Value::Map(pairs.into_iter().map(|(name, text)| (Value::bulk(name), Value::bulk(text))).collect())
+    Value::Map(pairs.into_iter().chain(paused).map(|(name, text)| (Value::bulk(name), Value::bulk(text))).collect())
 }
 
 #[cfg(test)]
@@ -98,6 +114,19 @@ mod tests {
     }
 
     #[test]
+    fn who_pauses_is_kept_in_bounds() {
+        let caller = Caller { user: "default", from: "10.0.0.7:5", today: 7 };
+        let by = |words: &[&str]| match asked(pause(&"m".into(), words, caller)) {
+            Ok(Request::Pause(_, Pause { by, at: 7 })) => by,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(by(&[]), "user default from 10.0.0.7:5");
+        assert_eq!(by(&["ann\r\n at host"]), "ann at host");
+        assert_eq!(by(&["x".repeat(1_000).as_str()]).len(), LONGEST_NAME);
+        assert_eq!(asked(pause(&"m".into(), &["a", "b"], caller)), Err("ERR syntax error".into()));
+    }
+
+    #[test]
     fn the_first_unmet_condition_has_a_code_and_a_sentence() {
         let shown = unmet(Some(Unmet::NoQuorum { have: 1, need: 2 }));
         let texts: Vec<&str> = shown.as_list().unwrap().iter().map(|v| v.as_str().unwrap()).collect();
@@ -122,8 +151,10 @@ mod tests {
             said.contains("mode=acting tilt=no current-epoch=3 config-epoch=3 voted-leader=? voted-leader-epoch=3")
         );
         assert!(said.contains("fencing=none confirmed-writes=0 lossless-failover=yes"), "{said}");
-        master.paused = true;
-        assert!(shown(&master).contains("mode=paused"));
+        assert!(!said.contains("paused"), "{said}");
+        master.paused = Some(Pause { by: "ann".into(), at: 7 });
+        let said = shown(&master);
+        assert!(said.contains("mode=paused") && said.ends_with("paused-by=ann paused-at=7"), "{said}");
         master.settings.observe_only = true;
         assert!(shown(&master).contains("mode=observe-only"));
     }

@@ -22,6 +22,18 @@ pub(super) struct Sight<'a> {
     pub(super) deny_scripts: bool,
     /// Whether a file can be run.
     pub(super) executable: fn(&str) -> bool,
+    pub(super) caller: Caller<'a>,
+}
+
+/// Who calls.
+#[derive(Clone, Copy)]
+pub(super) struct Caller<'a> {
+    /// Logged in as.
+    pub(super) user: &'a str,
+    /// The other end of the connection.
+    pub(super) from: &'a str,
+    /// When, in milliseconds since 1970.
+    pub(super) today: u64,
 }
 
 /// What our own kind answers to `SENTINEL MYVERSION`.
@@ -59,7 +71,7 @@ pub(super) fn call(subcommand: &str, words: &[Bytes], sight: Sight<'_>) -> Step 
         "myversion" => Step::one(Value::bulk(MYVERSION)),
         "failover" => with_master(&|master| own::failover(&master.name, &texts[1..])),
         "switchover" => with_master(&|master| own::switchover(&master.name, &texts[1..])),
-        "pause" => with_master(&|master| Step::operate(Request::Pause(master.name.clone()))),
+        "pause" => with_master(&|master| own::pause(&master.name, &texts[1..], sight.caller)),
         "resume" => with_master(&|master| Step::operate(Request::Resume(master.name.clone()))),
         "why-not" => with_master(&|master| Step::WhyNot(master.name.clone())),
         "status" => with_master(&|master| Step::one(own::status(master, view))),
@@ -229,7 +241,8 @@ mod tests {
         let mut words = line.split(' ').map(|w| Bytes::copy_from_slice(w.as_bytes()));
         let subcommand = words.next().unwrap();
         let words: Vec<Bytes> = words.collect();
-        let sight = Sight { view, now: testing::NOW, deny_scripts: true, executable: |_| true };
+        let caller = testing::CALLER;
+        let sight = Sight { view, now: testing::NOW, deny_scripts: true, executable: |_| true, caller };
         call(std::str::from_utf8(&subcommand).unwrap(), &words, sight)
     }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::clients::{Client, Filter};
 use super::command::{self, Called};
-use super::sentinel::{self, Sight};
+use super::sentinel::{self, Caller, Sight};
 use super::step::Step;
 use super::subscriptions::{By, Subscriptions};
 use super::users::{Refused, may_call, may_listen};
@@ -45,6 +45,8 @@ pub(super) struct World<'a> {
     pub(super) port: &'a Port,
     pub(super) view: &'a View,
     pub(super) now: Millis,
+    /// Milliseconds since 1970.
+    pub(super) today: u64,
 }
 
 impl Session {
@@ -130,13 +132,14 @@ impl Session {
     }
 
     fn call(&mut self, called: &Called, words: &[Bytes], world: World<'_>) -> Step {
-        let World { port, view, now } = world;
+        let World { port, view, now, .. } = world;
         let sub = called.subcommand.map(|sub| sub.name);
         let rest = &words[(1 + usize::from(sub.is_some())).min(words.len())..];
         match (called.command.name, sub) {
             ("sentinel", Some(sub)) => {
                 let deny_scripts = port.config.deny_scripts_reconfig;
-                sentinel::call(sub, rest, Sight { view, now, deny_scripts, executable: super::is_executable })
+                let caller = Caller { user: &self.user, from: &self.client.peer, today: world.today };
+                sentinel::call(sub, rest, Sight { view, now, deny_scripts, executable: super::is_executable, caller })
             }
             ("client", Some("reply")) => self.reply(&rest[0]),
             ("client", Some(sub)) => client::call(sub, rest, &self.client, &port.clients, &port.users, now),

@@ -180,7 +180,8 @@ mod tests {
 
     fn set_with(line: &str, deny_scripts: bool, executable: fn(&str) -> bool) -> (Vec<Work>, Value) {
         let view = testing::view();
-        let sight = Sight { view: &view, now: testing::NOW, deny_scripts, executable };
+        let caller = testing::CALLER;
+        let sight = Sight { view: &view, now: testing::NOW, deny_scripts, executable, caller };
         let words: Vec<&str> = line.split(' ').collect();
         match set(&"mymaster".into(), &words, sight) {
             Step::Work(work, reply) => (work, reply),

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use super::sentinel::Caller;
 use crate::core::config::Settings;
 use crate::core::event::{Following, Role};
 use crate::core::ids::{Address, Epoch, Millis, RunId};
 use crate::view::{InstanceView, MasterView, PeerView, View};
 
+/// Who calls.
+pub(super) const CALLER: Caller<'static> = Caller { user: "default", from: "10.0.0.7:5", today: 7 };
 /// The moment of the picture.
 pub(super) const NOW: Millis = Millis(100_000);
 

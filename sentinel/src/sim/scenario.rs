@@ -4,7 +4,7 @@ use super::net::Host;
 use super::node::Tamper;
 use super::{MS, Micros, Setup, Sim, master_name, server_at};
 use crate::core::config::{Fencing, Settings};
-use crate::core::durable::PeerKind;
+use crate::core::durable::{Pause, PeerKind};
 use crate::core::event::Request;
 use crate::core::rng::Rng;
 
@@ -216,9 +216,12 @@ fn switchover(rng: &mut Rng, setup: &Setup) -> Vec<(Micros, Fault)> {
 /// Every sentinel only observes while the master dies, until it is told to act again.
 fn paused(rng: &mut Rng, setup: &Setup) -> Vec<(Micros, Fault)> {
     let tell = |node, request: Request| Fault::Operator(node, Box::new(request));
+    let pause = Pause { by: "an operator".to_owned(), at: 0 };
     let mut faults = vec![(at(rng, 9_000, 14_000), tell(0, Request::Resume(master_name())))];
     faults.extend((1..setup.sentinels).map(|n| (at(rng, 14_000, 15_000), tell(n, Request::Resume(master_name())))));
-    faults.extend((0..setup.sentinels).map(|n| (at(rng, 3_000, 4_000), tell(n, Request::Pause(master_name())))));
+    faults.extend(
+        (0..setup.sentinels).map(|n| (at(rng, 3_000, 4_000), tell(n, Request::Pause(master_name(), pause.clone())))),
+    );
     faults.extend([(at(rng, 5_000, 7_000), Fault::KillMaster), (25_000 * MS, Fault::StartServers)]);
     faults
 }

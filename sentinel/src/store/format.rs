@@ -9,19 +9,20 @@
 //! current-epoch 7
 //! master mymaster 10.0.0.1 6379 3
 //! vote 7 1b2c…
+//! paused 1764374724123 "ann at host"
 //! replica 10.0.0.2 6379
 //! peer 1b2c… 10.0.0.9 26379 ours
 //! checksum 5a0c11f2
 //! ```
 //!
-//! `vote`, `replica` and `peer` belong to the `master` above them.
+//! `vote`, `paused`, `replica` and `peer` belong to the `master` above them.
 
 use std::fmt::Write;
 
 use thiserror::Error;
 
 use crate::core::config::Settings;
-use crate::core::durable::{Durable, DurableMaster, DurablePeer, PeerKind, Vote};
+use crate::core::durable::{Durable, DurableMaster, DurablePeer, Pause, PeerKind, Vote};
 use crate::core::ids::{Address, Epoch, RunId};
 use crate::resp::{quote, split_words};
 
@@ -62,6 +63,9 @@ pub(super) fn format(state: &Durable) -> String {
         // Writing to a text cannot fail.
         let _ = writeln!(text, "master {} {} {}", word(name.as_str()), place(&m.address), m.config_epoch);
         let _ = writeln!(text, "vote {} {candidate}", m.vote.epoch);
+        if let Some(pause) = &m.paused {
+            let _ = writeln!(text, "paused {} {}", pause.at, word(&pause.by));
+        }
         for replica in &m.replicas {
             let _ = writeln!(text, "replica {}", place(replica));
         }
@@ -122,6 +126,9 @@ fn take(line: &str, state: &mut Option<Durable>, last: &mut Option<crate::core::
             let candidate = if candidate == "*" { None } else { Some(candidate.parse().ok()?) };
             master.as_mut()?.vote = Vote { epoch: Epoch(epoch.parse().ok()?), candidate };
         }
+        ["paused", at, by] => {
+            master.as_mut()?.paused = Some(Pause { by: by.to_owned(), at: at.parse().ok()? });
+        }
         ["replica", host, port] => {
             master.as_mut()?.replicas.insert(Address::new(host, port.parse().ok()?));
         }
@@ -171,6 +178,7 @@ mod tests {
             let address = Address::new("10.0.0.9", 26379);
             m.peers.insert(RunId::from_number(n as u64 + 2), DurablePeer { address, kind });
         }
+        m.paused = Some(Pause { by: "ann \"a\" at host".into(), at: 1_764_374_724_123 });
         state.masters.insert("mymaster".into(), m);
         let odd = DurableMaster::new(Address::new("a \"b\"", 1), Settings::new(1));
         state.masters.insert("with blank\n".into(), odd);
@@ -233,7 +241,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_with_a_right_sum_breaks_it(lines in "(myid|master|vote|peer|replica|[a-z0-9 *\"\\\\]|\n){0,60}") {
+        fn no_text_with_a_right_sum_breaks_it(lines in "(myid|master|vote|paused|peer|replica|[a-z0-9 *\"\\\\]|\n){0,60}") {
             let body = format!("{HEAD} 1\n{lines}\n");
             let _ = parse(format!("{body}checksum {:08x}\n", crc32(body.as_bytes())).as_bytes());
         }

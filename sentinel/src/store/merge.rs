@@ -44,6 +44,8 @@ pub fn merge(mut conf: Durable, has_id: bool, state: Option<Durable>) -> Result<
 
 fn merge_master(conf: &mut DurableMaster, state: DurableMaster) {
     conf.vote = vote(conf.vote, state.vote);
+    // `sentinel.conf` has no word for it.
+    conf.paused = state.paused;
     for (id, peer) in &mut conf.peers {
         if let Some(known) = state.peers.get(id) {
             peer.kind = known.kind;
@@ -76,7 +78,7 @@ fn vote(conf: Vote, state: Vote) -> Vote {
 mod tests {
     use super::*;
     use crate::core::config::Settings;
-    use crate::core::durable::{DurablePeer, PeerKind};
+    use crate::core::durable::{DurablePeer, Pause, PeerKind};
     use crate::core::ids::{Address, Epoch, MasterName};
 
     const ME: RunId = RunId::from_number(1);
@@ -145,6 +147,14 @@ mod tests {
         let mut named = bare;
         named.masters.get_mut(&"m".into()).unwrap().peers.insert(PEER, peer(PeerKind::Unknown));
         assert_eq!(m(&merge(named, true, Some(state)).unwrap()).peers[&PEER].kind, PeerKind::Ours);
+    }
+
+    #[test]
+    fn a_pause_comes_from_the_state() {
+        let mut state = of(5, 1, 1, (5, None), 2);
+        let pause = Some(Pause { by: "ann".into(), at: 7 });
+        state.masters.get_mut(&"m".into()).unwrap().paused = pause.clone();
+        assert_eq!(m(&merge(of(5, 1, 1, (5, None), 2), true, Some(state)).unwrap()).paused, pause);
     }
 
     #[test]

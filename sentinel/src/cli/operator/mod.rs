@@ -85,6 +85,10 @@ async fn carry_out(order: Order) -> Result<Verdict, OrderError> {
         What::Ckquorum { master } => quorum::run(&mut remote, &master, show).await,
         What::Drill(plan) => drill::run(&mut remote, &door, &reach, *plan, show).await,
         What::Change(change) => change::run(&mut remote, &door, change, show).await,
+        What::Pause { master, by } => {
+            let words = ["pause".to_owned(), master, by.unwrap_or_else(tell::whoami)];
+            tell::run(&mut remote, &door, &words, true, show).await
+        }
         What::Tell { words, all } => tell::run(&mut remote, &door, &words, all, show).await,
     }
 }

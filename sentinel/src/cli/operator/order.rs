@@ -54,6 +54,11 @@ pub(super) enum What {
     },
     Change(Change),
     Drill(Box<Plan>),
+    /// At all sentinels. By whom, if that was said.
+    Pause {
+        master: String,
+        by: Option<String>,
+    },
     /// Words of `SENTINEL …` for this sentinel, or for all that watch the same masters.
     Tell {
         words: Vec<String>,
@@ -95,7 +100,7 @@ pub(in super::super) const VERBS: &[Verb] = &[
     Verb { name: "switchover", read: switchover },
     Verb { name: "failover", read: |words| change(words, How::Forced) },
     Verb { name: "drill", read: |words| Ok(What::Drill(Box::new(Plan::parse(words)?))) },
-    Verb { name: "pause", read: |words| Ok(tell(true, ["pause".to_owned(), master(words)?])) },
+    Verb { name: "pause", read: |words| Ok(What::Pause { by: words.value("--by")?, master: master(words)? }) },
     Verb { name: "resume", read: |words| Ok(tell(true, ["resume".to_owned(), master(words)?])) },
     Verb { name: "reset", read: reset },
     Verb { name: "set", read: set },
@@ -200,7 +205,8 @@ mod tests {
                 change(How::Switchover(Some(Address::new("10.0.0.2", 6380))), second),
             ),
             ("failover m --wait --within=1000", change(How::Forced, second)),
-            ("pause m", tell("pause m", true)),
+            ("pause m", What::Pause { master: m(), by: None }),
+            ("pause m --by ann", What::Pause { master: m(), by: Some("ann".into()) }),
             ("resume m", tell("resume m", true)),
             ("reset m*", tell("reset m*", false)),
             ("reset m* --all", tell("reset m*", true)),

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::super::time::utc;
 use super::door::Door;
 use super::group::{self, Seen};
 use super::remote::{Failed, Remote};
@@ -79,6 +80,9 @@ struct Row {
     current_epoch: u64,
     state: String,
     mode: String,
+    /// Who paused it, and when.
+    paused_by: Option<String>,
+    paused_at: Option<u64>,
     fencing: String,
     replicas: u64,
     sentinels: u64,
@@ -115,6 +119,8 @@ fn row(index: usize, (at, told): &Told) -> Option<Row> {
         current_epoch: seen.status.as_ref().map_or(0, |s| s.number("current-epoch")),
         state: seen.state(),
         mode: seen.mode().to_owned(),
+        paused_by: Some(status("paused-by")).filter(|by| !by.is_empty()),
+        paused_at: seen.status.as_ref().map(|s| s.number("paused-at")).filter(|at| *at > 0),
         fencing: status("fencing"),
         replicas: seen.master.number("num-slaves"),
         sentinels: seen.master.number("num-other-sentinels"),
@@ -139,7 +145,16 @@ fn problems(rows: &[Row], views: &BTreeSet<(&str, u64)>) -> Vec<String> {
     problems.extend(among("no link to the master", &|row| row.state == "disconnected"));
     problems.extend(among("a failover is under way at", &|row| row.state.starts_with("failover")));
     problems.extend(among("no replica is known at", &|row| answers(row) && row.replicas == 0));
-    problems.extend(among("only observing", &|row| answers(row) && row.mode != "acting"));
+    problems.extend(among("only observing, as its file says", &|row| row.mode == "observe-only"));
+    let pauses: BTreeSet<(&str, u64)> =
+        rows.iter().filter_map(|row| Some((row.paused_by.as_deref()?, row.paused_at.unwrap_or(0)))).collect();
+    for (by, at) in pauses {
+        let this = |row: &Row| row.paused_by.as_deref() == Some(by) && row.paused_at.unwrap_or(0) == at;
+        problems.extend(among(&format!("paused by {by} at {}", utc(at)), &this));
+    }
+    if rows.iter().any(|row| row.mode == "paused") {
+        problems.extend(among("may fail over all the same, not paused", &|row| row.mode == "acting"));
+    }
     let quorums: BTreeSet<u64> = rows.iter().filter(|row| answers(row)).map(|row| row.quorum).collect();
     if quorums.len() > 1 {
         problems.push(format!("the sentinels have different quorums: {quorums:?}"));
@@ -224,7 +239,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said_in_sentences() {
-        let paused: &[(&str, &str)] = &[("mode", "paused")];
+        let paused: &[(&str, &str)] = &[("mode", "paused"), ("paused-by", "ann"), ("paused-at", "7")];
         let older = [("flags", "s_down,master"), ("config-epoch", "2"), ("quorum", "1")];
         let told = told(vec![Some(seen(6379, WELL, Some(paused))), Some(seen(6380, &older, None)), None]);
         let master = master_of("m", 0, &told);
@@ -235,7 +250,8 @@ mod tests {
             "cannot be reached: 127.0.0.1:26381",
             "held for down by: 127.0.0.1:26380",
             "no replica is known at: 127.0.0.1:26380",
-            "only observing: 127.0.0.1:26379",
+            "paused by ann at 1970-01-01T00:00:00.007Z: 127.0.0.1:26379",
+            "may fail over all the same, not paused: 127.0.0.1:26380",
             "the sentinels have different quorums: {1, 2}",
         ];
         assert_eq!(master.problems, expected);

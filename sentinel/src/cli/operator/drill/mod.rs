@@ -19,7 +19,7 @@ mod preflight;
 mod report;
 
 use std::process::Stdio;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use tokio::process::Command;
 
@@ -51,8 +51,7 @@ pub(super) async fn run(
     let before = group::see(remote, &plan.master).await?;
     let access = Access::open(reach, &plan.master, &plan.servers)?;
     let servers = servers(remote, &plan.master, &before).await?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let mut drill = Drill::new(&plan, before.address.to_string(), u64::try_from(now.as_millis()).unwrap_or(0));
+    let mut drill = Drill::new(&plan, before.address.to_string(), crate::wall::now());
     drill.preflight = preflight::look(remote, door, &access, &plan, &before, &servers).await?;
     if !plan.yes || !drill.ready() {
         show.report(&drill);
