@@ -151,6 +151,8 @@ pub(crate) const GROUPS: &[Group] = &[
             Need::JavaRedis,
             Need::Debian { program: "curl", package: "curl" },
             Need::Debian { program: "nsenter", package: "util-linux" },
+            Need::Debian { program: "java", package: "default-jre-headless" },
+            Need::Debian { program: "zooinspector", package: "zookeeper" },
         ],
         steps: &[
             step(Always, "sentinel", Package("mainstay-sentinel")),

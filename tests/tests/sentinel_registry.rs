@@ -1,4 +1,5 @@
-//! Sentinels publish primary and replicas into the embedded registry; a consumer follows a failover there, once.
+//! Sentinels publish primary and replicas into a registry; a consumer follows a failover and a switchover there, once
+//! each. In the embedded one, and in a real ZooKeeper.
 
 // What helps a test is a test.
 #![allow(clippy::unwrap_used)]
@@ -9,10 +10,11 @@ use std::time::Duration;
 use mainstay::backend::{PrimaryWatch, ReplicaWatch, Replicas};
 use mainstay::registry::{Change, Changes, Discover, Hub, Instance, InstanceId, Lookup, Role, ServiceKey, connect};
 use testbed::redis::{Sentinel, Server};
-use testbed::{Scratch, eventually, tree};
+use testbed::{Scratch, eventually, tree, zookeeper};
 use tokio::time::timeout;
 
-const SOON: Duration = Duration::from_secs(30);
+/// Also for a session of ZooKeeper to expire.
+const SOON: Duration = Duration::from_secs(60);
 const NAME: &str = "mymaster";
 
 async fn soon<T>(what: &str, future: impl Future<Output = Option<T>>) -> T {
@@ -74,7 +76,16 @@ fn said(instance: Instance) -> (InstanceId, (u16, Role, u64)) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failover_is_followed_once_and_a_stale_sentinel_does_not_turn_it_back() {
     let dir = Scratch::new("registry").unwrap();
-    let url = format!("file://{}", dir.join("r").display());
+    followed(format!("file://{}", dir.join("r").display())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_in_zookeeper() {
+    let server = tokio::task::spawn_blocking(|| zookeeper::Server::start("zookeeper")).await.unwrap();
+    followed(format!("zookeeper://{}", server.address())).await;
+}
+
+async fn followed(url: String) {
     let hub = connect(&url).unwrap();
     let mut primaries = PrimaryWatch::new(&hub, NAME);
     let mut replicas = ReplicaWatch::new(&hub, NAME);
@@ -111,6 +122,18 @@ async fn a_failover_is_followed_once_and_a_stale_sentinel_does_not_turn_it_back(
     rest.sort_unstable();
     become_these(&mut replicas, rest, |epoch| epoch == second.epoch).await;
 
+    // Then an operator wants another one.
+    let ask = || sentinels[0].client().call(&["SENTINEL", "SWITCHOVER", NAME]).is_ok_and(|said| said.text() == "OK");
+    eventually(SOON, "a switchover to be possible", ask);
+    let third = soon("the primary after the switchover", primaries.next()).await;
+    assert!(rest.contains(&third.address.port) && third.epoch > second.epoch, "{third:?}");
+    let new = third.address.port;
+    let mut rest = [old, ports[0], ports[1]].into_iter().filter(|p| *p != new);
+    let rest = [rest.next().unwrap(), rest.next().unwrap()];
+    let rest = [rest[0].min(rest[1]), rest[0].max(rest[1])];
+    become_these(&mut replicas, rest, |epoch| epoch == third.epoch).await;
+    eventually(SOON, "the sentinels to show the same", || sentinels[..2].iter().all(|s| s.master(NAME) == Some(new)));
+
     // It comes back with what held before, and says so for as long as nobody can tell it otherwise.
     let mut claims = Claims::of(&hub);
     sentinels[..2].iter_mut().for_each(|s| s.process().stop().unwrap());
@@ -119,9 +142,9 @@ async fn a_failover_is_followed_once_and_a_stale_sentinel_does_not_turn_it_back(
     assert!(timeout(Duration::ZERO, primaries.next()).await.is_err(), "turned back: {:?}", primaries.current());
     sentinels[..2].iter_mut().for_each(|s| s.process().cont().unwrap());
     eventually(SOON, "the stale sentinel to learn", || sentinels[2].master(NAME) == Some(new));
-    claims.are("all to say the same", |said| said.iter().all(|(.., epoch)| *epoch == second.epoch)).await;
+    claims.are("all to say the same", |said| said.iter().all(|(.., epoch)| *epoch == third.epoch)).await;
     assert!(timeout(Duration::ZERO, primaries.next()).await.is_err(), "told again: {:?}", primaries.current());
-    assert_eq!(primaries.current(), Some(&second));
+    assert_eq!(primaries.current(), Some(&third));
 
     // Nobody is left to say anything: what was known stays.
     for sentinel in &mut sentinels {
