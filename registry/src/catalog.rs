@@ -80,6 +80,11 @@ impl<O: Ord + Clone> Catalog<O> {
         self.records.keys()
     }
 
+    /// Every registration.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Registration>> {
+        self.records.values().flat_map(|(_, registrations)| registrations)
+    }
+
     /// The registrations of `owner`.
     pub(crate) fn registrations(&self, owner: &O) -> &[Arc<Registration>] {
         self.records.get(owner).map_or(&[], |(_, registrations)| registrations)

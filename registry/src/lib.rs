@@ -32,6 +32,7 @@
 //! | `spelling.rs` | the nearest spelling of a mistyped word |
 //! | `backoff.rs` | how long to wait before the next try |
 //! | `protect.rs`, `cache.rs`, `keeper.rs` | consumers of a registry that can be unwell: what to believe, the last good set |
+//! | `inspect.rs` | what a registry lists and whether it is well, for people and tools |
 //! | `url.rs`, `hub.rs`, `capability.rs`, `error.rs` | which adapter, what it can do, what went wrong |
 //! | `several/` | several registries as one |
 //! | `config/` | settings and rules: the port `ConfigCenter`, what its adapters share |
@@ -56,6 +57,7 @@ mod feed;
 pub mod file;
 pub mod fixed;
 mod hub;
+mod inspect;
 mod instance;
 mod keep;
 mod keeper;
@@ -87,6 +89,7 @@ pub use feed::{Changes, Feed, InstanceSet};
 pub use file::{FileConfig, FileRegistry};
 pub use fixed::FixedRegistry;
 pub use hub::Hub;
+pub use inspect::{Finding, Inspect, Inspection, Level, Listing, Offer, Outcome};
 pub use instance::{DEFAULT_WEIGHT, Instance, InstanceId, Registration};
 pub use keep::{Record, keep};
 pub use keeper::Keeper;

@@ -56,15 +56,22 @@ fn connect_one(url: &RegistryUrl, _links: &Links) -> Result<Hub, RegistryError> 
         Adapter::File => {
             let registry = crate::file::FileRegistry::from_url(url)?;
             let config = crate::file::FileConfig::beside(&registry);
-            Ok(Hub::new(registry).with_config(config))
+            Ok(Hub::new(registry.clone()).with_config(config).with_inspect(registry))
         }
         Adapter::Memory => {
             url.only_parameters(&[])?;
-            Ok(Hub::new(MemoryRegistry::named(url.authority())).with_config(MemoryConfig::new()))
+            let registry = MemoryRegistry::named(url.authority());
+            Ok(Hub::new(registry.clone()).with_config(MemoryConfig::new()).with_inspect(registry))
         }
-        Adapter::Static => Ok(Hub::new(FixedRegistry::from_url(url)?)),
+        Adapter::Static => {
+            let registry = FixedRegistry::from_url(url)?;
+            Ok(Hub::new(registry.clone()).with_inspect(registry))
+        }
         #[cfg(feature = "dns")]
-        Adapter::Dns => Ok(Hub::new(crate::dns::DnsRegistry::from_url(url)?)),
+        Adapter::Dns => {
+            let registry = crate::dns::DnsRegistry::from_url(url)?;
+            Ok(Hub::new(registry.clone()).with_inspect(registry))
+        }
         #[cfg(feature = "zookeeper")]
         Adapter::Zookeeper => Ok(Hub::new(crate::zookeeper::ZookeeperRegistry::from_url(url)?)),
         #[cfg(feature = "nacos")]

@@ -109,7 +109,10 @@ pub(crate) const GROUPS: &[Group] = &[
         name: "registry",
         about: "ports, controller, adapters and the conformance suite",
         needs: &[],
-        steps: &[step(Always, "registry", Package("mainstay-registry"))],
+        steps: &[
+            step(Always, "registry", Package("mainstay-registry")),
+            step(Always, "the program that looks into them", Package("mainstay-cli")),
+        ],
     },
     Group {
         name: "spine",

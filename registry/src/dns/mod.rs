@@ -27,6 +27,7 @@ use crate::{
     capability::Capabilities,
     error::RegistryError,
     feed::{Changes, Feed, InstanceSet},
+    inspect::{Finding, Inspect, Inspection, Listing, Offer},
     instance::{Instance, InstanceId, Registration, fresh},
     keeper::Keeper,
     key::ServiceKey,
@@ -146,14 +147,17 @@ impl Core {
         let protection = Protection::default().with_settle(Duration::ZERO);
         let what = format!("dns://{}:{}", self.host, self.port);
         let keeper = Keeper::new(what, self.feed.clone(), protection, self.cache.clone());
-        let round = Round {
+        *task = Some(runtime.spawn(self.round().run(keeper)));
+    }
+
+    fn round(&self) -> Round {
+        Round {
             host: self.host.clone(),
             port: self.port,
             every: self.every,
             resolver: self.resolver.clone(),
             news: self.news.clone(),
-        };
-        *task = Some(runtime.spawn(round.run(keeper)));
+        }
     }
 }
 
@@ -267,5 +271,26 @@ impl Discover for DnsRegistry {
 
     fn describe(&self) -> String {
         Registry::describe(self)
+    }
+}
+
+impl Inspect for DnsRegistry {
+    fn list<'a>(&'a self, interface: Option<&'a str>) -> Inspection<'a, Result<Listing, RegistryError>> {
+        Box::pin(async move {
+            let (attempted, key) = (Registry::describe(self), ServiceKey::new(interface.unwrap_or("*")));
+            let found = self.core.round().resolve().await;
+            let set = found.map_err(|why| RegistryError::Unavailable { attempted, why })?;
+            let offers = set.into_values().map(|instance| Offer::new(key.clone(), Instance::clone(&instance)));
+            Ok(Listing::new(offers.collect(), Vec::new()))
+        })
+    }
+
+    fn examine(&self) -> Inspection<'_, Vec<Finding>> {
+        Box::pin(async move {
+            vec![match self.core.round().resolve().await {
+                Ok(set) => Finding::fine("name", format!("{} has {} addresses", self.core.host, set.len())),
+                Err(why) => Finding::bad("name", why),
+            }]
+        })
     }
 }

@@ -21,12 +21,14 @@
 //! | `disk.rs` | the file operations |
 //! | `own.rs` | this process's own record |
 //! | `watch.rs`, `follow.rs` | hints, and the task that follows them |
+//! | `inspect.rs` | what lies there, for people |
 //! | `config.rs` | the config centre, in a folder of the directory |
 
 mod config;
 mod directory;
 mod disk;
 mod follow;
+mod inspect;
 mod own;
 mod record;
 mod shelf;

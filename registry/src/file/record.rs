@@ -72,6 +72,11 @@ pub(crate) fn generation_of(name: &str) -> Option<u64> {
     (well_formed && parts.next()?.parse::<u32>().is_ok() && parts.count() == 1).then_some(generation)
 }
 
+/// The process in the name of a record.
+pub(crate) fn pid_of(name: &str) -> Option<u32> {
+    name.split('.').nth(1)?.parse().ok()
+}
+
 /// Whether a name is one that [`temporary_name`] makes.
 pub(crate) fn is_temporary(name: &str) -> bool {
     name.starts_with('.') && name.ends_with(".tmp")
@@ -87,6 +92,7 @@ mod tests {
     #[test]
     fn names_tell_records_from_everything_else() {
         assert_eq!(generation_of(&record_name("stock", 7, 1, 42)), Some(42));
+        assert_eq!(pid_of(&record_name("st.ock", 7, 1, 42)), Some(7));
         assert_eq!(generation_of(&record_name("../ä b.c", 7, u64::MAX, 0)), Some(0));
         assert!(!record_name("../x", 7, 1, 1).contains('/'));
         for foreign in ["README", "x.json", "a.b.c.d.json", "a.1.0123456789abcdef.1.json.bak", &temporary_name(1, 2)] {

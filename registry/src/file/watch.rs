@@ -54,7 +54,8 @@ impl Watch {
         if self.has_hints() { LIST_WITH_HINTS } else { LIST_WITHOUT }
     }
 
-    fn has_hints(&self) -> bool {
+    /// Whether there are hints at all.
+    pub(super) fn has_hints(&self) -> bool {
         #[cfg(target_os = "linux")]
         return self.source.is_some();
         #[cfg(not(target_os = "linux"))]

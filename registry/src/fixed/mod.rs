@@ -10,6 +10,7 @@ use crate::{
     capability::Capabilities,
     error::RegistryError,
     feed::{Changes, Feed},
+    inspect::{Finding, Inspect, Inspection, Listing, Offer},
     instance::{Instance, InstanceId, Registration},
     key::ServiceKey,
     lease::Lease,
@@ -106,6 +107,19 @@ impl Discover for FixedRegistry {
 
     fn describe(&self) -> String {
         Registry::describe(self)
+    }
+}
+
+impl Inspect for FixedRegistry {
+    fn list<'a>(&'a self, interface: Option<&'a str>) -> Inspection<'a, Result<Listing, RegistryError>> {
+        let key = ServiceKey::new(interface.unwrap_or("*"));
+        let offers = self.entries.iter().map(|instance| Offer::new(key.clone(), instance.clone())).collect();
+        Box::pin(std::future::ready(Ok(Listing::new(offers, Vec::new()))))
+    }
+
+    fn examine(&self) -> Inspection<'_, Vec<Finding>> {
+        let text = format!("{} instances; nobody watches whether they live", self.entries.len());
+        Box::pin(std::future::ready(vec![Finding::fine("list", text)]))
     }
 }
 

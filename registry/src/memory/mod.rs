@@ -17,6 +17,7 @@ use crate::{
     controller::{Seen, Timing},
     error::RegistryError,
     feed::Changes,
+    inspect::{Finding, Inspect, Inspection, Listing, Offer},
     instance::{InstanceId, Registration},
     keep::{Record, keep},
     key::ServiceKey,
@@ -113,6 +114,22 @@ impl Discover for MemoryRegistry {
 
     fn describe(&self) -> String {
         Registry::describe(self)
+    }
+}
+
+impl Inspect for MemoryRegistry {
+    fn list<'a>(&'a self, interface: Option<&'a str>) -> Inspection<'a, Result<Listing, RegistryError>> {
+        let inner = self.lock();
+        let offers = inner.catalog.all().flat_map(|one| {
+            let asked = one.keys.iter().filter(|key| interface.is_none_or(|interface| key.interface == interface));
+            asked.map(|key| Offer::new(key.clone(), one.instance.clone()))
+        });
+        Box::pin(std::future::ready(Ok(Listing::new(offers.collect(), Vec::new()))))
+    }
+
+    fn examine(&self) -> Inspection<'_, Vec<Finding>> {
+        let text = "it is in the memory of one process: nobody outside of it sees what is registered";
+        Box::pin(std::future::ready(vec![Finding::doubtful("reach", text)]))
     }
 }
 

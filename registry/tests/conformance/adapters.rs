@@ -12,7 +12,7 @@ impl Subject for Memory {
     const SCHEME: &str = "memory://";
 
     fn client(&self) -> Hub {
-        Hub::new(self.0.clone()).with_config(MemoryConfig::new())
+        Hub::new(self.0.clone()).with_config(MemoryConfig::new()).with_inspect(self.0.clone())
     }
 
     async fn tamper(&self) {

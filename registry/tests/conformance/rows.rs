@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use mainstay_registry::{
-    Capabilities, Change, Discover, DownCause, Hub, Instance, InstanceId, LeaseState, Lookup, Registry, ServiceKey,
+    Capabilities, Change, Discover, DownCause, Hub, Instance, InstanceId, LeaseState, Lookup, Outcome, Registry,
+    ServiceKey,
 };
 
 use crate::support::{DEADLINE, eventually, follow_until, next, stock};
@@ -68,6 +69,9 @@ pub(crate) async fn conform<S: Subject>(subject: S) {
         row("two keys on one instance", two_keys_on_one_instance(&subject)).await;
         row("an update keeps the identity", an_update_keeps_the_identity(&subject)).await;
         row("lookups tell services apart", lookups_tell_services_apart(&subject)).await;
+        if subject.client().inspect().is_ok() {
+            row("a listing has who is registered", a_listing_has_who_is_registered(&subject)).await;
+        }
         row("an absence is explained", an_absence_is_explained(&subject)).await;
         row("a lost registration is repaired", a_lost_registration_is_repaired(&subject)).await;
     } else {
@@ -202,6 +206,26 @@ async fn lookups_tell_services_apart(subject: &impl Subject) {
         })
         .await;
     }
+}
+
+async fn a_listing_has_who_is_registered(subject: &impl Subject) {
+    let client = subject.client();
+    let inspect = client.inspect().unwrap();
+    let registration = stock("one", &["a.B:1", "blue/a.C"]);
+    let mut lease = client.register(registration.clone());
+    lease.registered(DEADLINE).await.unwrap();
+    for (interface, keys) in [(None, &["blue/a.C", "a.B:1"][..]), (Some("a.C"), &["blue/a.C"]), (Some("a.D"), &[])] {
+        let listing = inspect.list(interface).await.unwrap();
+        let mut found: Vec<_> = listing.offers.iter().map(|offer| offer.key.to_string()).collect();
+        found.dedup();
+        found.sort_unstable_by(|a, b| b.cmp(a));
+        assert_eq!(found, keys);
+        assert!(listing.offers.iter().all(|offer| offer.instance.id == registration.instance.id));
+    }
+    let findings = inspect.examine().await;
+    assert!(!findings.is_empty() && findings.iter().all(|one| one.outcome < Outcome::Bad), "{findings:?}");
+    lease.withdraw(DEADLINE).await.unwrap();
+    assert_eq!(inspect.list(None).await.unwrap().offers, []);
 }
 
 async fn an_absence_is_explained(subject: &impl Subject) {

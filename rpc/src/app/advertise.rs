@@ -23,6 +23,13 @@ pub struct Advertised {
     pub rule: Rule,
 }
 
+impl Advertised {
+    /// Whether nobody on another machine can connect to it, although the registry is for more than this machine.
+    pub fn reaches_this_machine_only(&self) -> bool {
+        self.rule == Rule::NoRoute
+    }
+}
+
 /// The rule that chose an advertised address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

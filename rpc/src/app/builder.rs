@@ -166,6 +166,14 @@ impl App {
         Ok(self.hub.insert(hub).clone())
     }
 
+    /// What consumers would be told if it started now, and why; port 0 stands for a free one. Nothing is bound or sent.
+    ///
+    /// # Errors
+    /// When settings cannot be used.
+    pub async fn advertised(&self) -> Result<Advertised, Error> {
+        Ok(preview(&self.resolve()?).await.1)
+    }
+
     /// Listens on this address: `127.0.0.1:7001`, `:7001` or `[::1]`. Default a free port, on loopback when the registry
     /// is of this machine only, else on all interfaces.
     #[must_use]
