@@ -68,6 +68,7 @@ impl Capabilities {
         detect_stop: true,
         server_restart: true,
         ensemble: true,
+        config: true,
         ..Self::NONE
     };
 

@@ -105,4 +105,4 @@ pub use several::{MAX_REGISTRIES, Place, SeveralRegistries};
 pub use spelling::nearest;
 pub use url::{RegistryUrl, check, connect, connect_with};
 #[cfg(feature = "zookeeper")]
-pub use zookeeper::ZookeeperRegistry;
+pub use zookeeper::{ZookeeperConfig, ZookeeperRegistry};

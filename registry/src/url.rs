@@ -73,7 +73,11 @@ fn connect_one(url: &RegistryUrl, _links: &Links) -> Result<Hub, RegistryError> 
             Ok(Hub::new(registry.clone()).with_inspect(registry))
         }
         #[cfg(feature = "zookeeper")]
-        Adapter::Zookeeper => Ok(Hub::new(crate::zookeeper::ZookeeperRegistry::from_url(url)?)),
+        Adapter::Zookeeper => {
+            let registry = crate::zookeeper::ZookeeperRegistry::from_url(url)?;
+            let config = crate::zookeeper::ZookeeperConfig::beside(&registry);
+            Ok(Hub::new(registry).with_config(config))
+        }
         #[cfg(feature = "nacos")]
         Adapter::Nacos => Ok(Hub::new(crate::nacos::NacosRegistry::from_url(url)?)),
     }

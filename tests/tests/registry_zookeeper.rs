@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
+#[path = "../../registry/tests/conformance/centers.rs"]
+mod centers;
 #[path = "../../registry/tests/conformance/child.rs"]
 mod child;
+#[path = "registry_zookeeper/config.rs"]
+mod config;
 #[path = "registry_zookeeper/conform.rs"]
 mod conform;
 #[path = "registry_zookeeper/faults.rs"]

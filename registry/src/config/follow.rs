@@ -100,7 +100,7 @@ impl Follower {
                 pause = pause.min(due.saturating_sub(start.elapsed()));
             }
             tokio::select! {
-                () = source.disturbed(), if failures == 0 => {}
+                () = source.disturbed() => {}
                 () = sleep(pause.max(Duration::from_millis(1))) => {}
             }
         }

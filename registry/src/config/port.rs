@@ -154,7 +154,7 @@ pub(crate) fn check_content(key: &ConfigKey, content: &str) -> Result<(), Config
 ///
 /// # Errors
 /// [`ConfigError::Unreadable`] for what is too large or is no text.
-#[cfg(feature = "file")]
+#[cfg(any(feature = "file", feature = "zookeeper"))]
 pub(crate) fn readable(key: &ConfigKey, bytes: Vec<u8>) -> Result<String, ConfigError> {
     let unreadable = |why| ConfigError::Unreadable { key: key.clone(), why };
     if bytes.len() > MAX_CONFIG {

@@ -12,7 +12,9 @@
 //! | `session.rs` | the session, rebuilt for ever |
 //! | `record.rs` | a registration's nodes |
 //! | `follow.rs` | the consumers of a lookup |
+//! | `config.rs` | the config centre |
 
+mod config;
 mod follow;
 mod nodes;
 mod record;
@@ -46,6 +48,7 @@ use crate::{
     url::RegistryUrl,
 };
 
+pub use self::config::ZookeeperConfig;
 pub(crate) use self::url::Place;
 
 /// A ZooKeeper ensemble; clones share one session.

@@ -3,22 +3,28 @@
 use zookeeper_client::Error;
 
 use super::url::Place;
-use crate::{dubbo::escape, error::RegistryError};
+use crate::{config::ConfigKey, dubbo::escape, error::RegistryError};
 
 /// The paths below one chroot and group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Nodes {
+    chroot: String,
     root: String,
 }
 
 impl Nodes {
     pub(crate) fn of(place: &Place) -> Self {
-        Self { root: format!("{}/{}", place.chroot, place.group) }
+        Self { chroot: place.chroot.clone(), root: format!("{}/{}", place.chroot, place.group) }
     }
 
     /// Everything of the group is below it.
     pub(super) fn root(&self) -> &str {
         &self.root
+    }
+
+    /// A text of the config centre. Dubbo keeps it in its namespace `dubbo`, whatever the group of the registry.
+    pub(super) fn config(&self, key: &ConfigKey) -> String {
+        format!("{}/dubbo/config/{}/{}", self.chroot, key.group(), key.name())
     }
 
     /// The providers of an interface, each a node whose name is its URL.
@@ -79,6 +85,9 @@ mod tests {
         assert_eq!(plain.providers("a.B"), "/dubbo/a.B/providers");
         assert_eq!(plain.providers("a/B"), "/dubbo/a%2FB/providers");
         assert_eq!(nodes("zookeeper://h/x/y?group=shop").root(), "/x/y/shop");
+        let key = ConfigKey::new("shop.tag-router").unwrap();
+        assert_eq!(plain.config(&key), "/dubbo/config/dubbo/shop.tag-router");
+        assert_eq!(nodes("zookeeper://h/x?group=shop").config(&key), "/x/dubbo/config/dubbo/shop.tag-router");
         assert_eq!(parent("/a/b"), "/a");
     }
 

@@ -25,6 +25,8 @@ use crate::{backoff::Backoff, error::RegistryError, instance::fresh};
 
 /// How long one operation may take before its connection is not believed any more.
 pub(super) const PATIENCE: Duration = Duration::from_secs(4);
+/// How long an operation waits for a session.
+const ARRIVAL: Duration = Duration::from_secs(3);
 /// How long one server may take to accept, and how long a connection may be silent.
 const SILENCE: Duration = Duration::from_secs(2);
 /// Waits between tries. A server that came back is to be found within seconds, also by ten thousand clients.
@@ -84,6 +86,18 @@ impl Session {
             Link::Away(why) | Link::Down(why) => Err(self.unavailable(why)),
             Link::Begun => Err(self.unavailable("no answer yet")),
         }
+    }
+
+    /// The same, waited for: one try that failed on the way says little. Begins the session.
+    ///
+    /// # Errors
+    /// As [`live`](Self::live).
+    pub(crate) async fn live_soon(&self) -> Result<Client, RegistryError> {
+        self.begin();
+        let mut link = self.link();
+        // Whatever it is when the time is over, `live` says.
+        let _ = timeout(ARRIVAL, link.wait_for(|link| matches!(link, Link::Up(_)))).await;
+        self.live()
     }
 
     fn unavailable(&self, why: &str) -> RegistryError {

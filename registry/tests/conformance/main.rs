@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod adapters;
+mod centers;
 #[cfg(all(feature = "file", unix))]
 mod child;
 mod config;
