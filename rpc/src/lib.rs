@@ -6,6 +6,10 @@ extern crate self as mainstay;
 #[cfg(feature = "server")]
 pub mod app;
 pub mod backend;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub use cluster::bench;
+
 pub mod call;
 pub mod client;
 mod cluster;

@@ -88,6 +88,7 @@ pub(crate) const GROUPS: &[Group] = &[
             step(Always, "the benchmark's arithmetic", Target(TESTS, "bench-rpc")),
             step(Always, "the sentinel benchmark's arithmetic", Target(TESTS, "bench-sentinel")),
             step(Long, "the benchmark runs", Cargo(&["bench-rpc", "--rounds", "1", "--seconds", "0.2"], &[])),
+            step(Long, "the benchmark of layers runs", Cargo(&["bench-layers", "--rounds", "1"], &[])),
             step(Always, "documentation examples", Docs),
         ],
     },

@@ -3,14 +3,14 @@
 //! Building is lazy: it reads no socket and waits for nobody, so a dependency that is away keeps no program from
 //! starting. The first call does the rest.
 
-use super::{Client, stack};
+use super::{Balance, Client, stack};
 use crate::{
     Error,
     call::{CallService, Channel, ServiceDef},
     cluster::{Cluster, HealthSettings, Settings},
     dubbo::metadata::links,
     layer::RetryOptions,
-    policy::{BreakerOptions, ConcurrencyOptions, Limits, OutlierOptions, Rate},
+    policy::{BreakerOptions, ConcurrencyOptions, Key, Limits, OutlierOptions, Rate},
     transport::{Connect, Http2Limits, Tcp},
 };
 use mainstay_registry::{
@@ -18,20 +18,6 @@ use mainstay_registry::{
 };
 use std::{fmt, marker::PhantomData, ops::RangeInclusive, sync::Arc, time::Duration};
 use tower_layer::Layer;
-
-/// How one of several instances is chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Balance {
-    /// Two are drawn by weight, and the one that is expected to answer sooner gets the call: by the latency that was
-    /// seen and the calls that are under way there. A slow instance is avoided without anyone saying that it is slow.
-    #[default]
-    P2c,
-    /// One after the other, smoothly by weight.
-    RoundRobin,
-    /// Drawn by weight.
-    Random,
-}
 
 /// Where instances are looked up: a URL, a [`Hub`], or anything that discovers.
 #[derive(Debug)]
@@ -183,6 +169,43 @@ impl<C: From<Client>> ConnectBuilder<C> {
     #[must_use]
     pub fn balance(mut self, balance: Balance) -> Self {
         self.settings.balance = balance;
+        self
+    }
+
+    /// What calls are told apart by when the balance is [`Balance::ConsistentHash`]. Default: the first field of the request.
+    #[must_use]
+    pub fn hash_by(mut self, key: Key) -> Self {
+        self.settings.hash_by = key;
+        self
+    }
+
+    /// Stays with the instance that was picked as long as it can be used. Default: no.
+    #[must_use]
+    pub fn sticky(mut self, sticky: bool) -> Self {
+        self.settings.sticky = sticky;
+        self
+    }
+
+    /// Prefers instances of this zone. As fewer of them can be used, more calls go elsewhere: a quarter when it is half of
+    /// them. Default: zones do not count.
+    #[must_use]
+    pub fn zone(mut self, zone: impl Into<Arc<str>>) -> Self {
+        self.settings.zone = Some(zone.into());
+        self
+    }
+
+    /// How long a new instance grows to its whole share, from when it says that it began to serve. It is held against the
+    /// one that has run the longest: where all are new, none is held back. Default 10 minutes; zero switches it off.
+    #[must_use]
+    pub fn warm_up(mut self, warm_up: Duration) -> Self {
+        self.settings.warm_up = warm_up;
+        self
+    }
+
+    /// How long an instance grows to its whole share after it was left out. Default 10 s.
+    #[must_use]
+    pub fn slow_start(mut self, slow_start: Duration) -> Self {
+        self.settings.slow_start = slow_start;
         self
     }
 
@@ -376,6 +399,11 @@ impl Default for Settings {
             connector: Arc::new(Tcp),
             limits: Http2Limits::default(),
             balance: Balance::default(),
+            sticky: false,
+            hash_by: Key::Field(1),
+            zone: None,
+            warm_up: Duration::from_secs(600),
+            slow_start: Duration::from_secs(10),
             health: HealthSettings::default(),
             connections: 1..=4,
             connect_timeout: Duration::from_secs(3),

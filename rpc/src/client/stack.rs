@@ -8,7 +8,8 @@
 //! 5. **Concurrency**, where it is set, counts a call with its retries as one, and so stands above them.
 //! 6. **Retry** sends again what failed below. It stands under the deadline, because retries must fit into it, and over
 //!    the cluster, because another try should mean another instance.
-//! 7. **Cluster** finds an instance: snapshot of the directory → *(seat: routers)* → balancer → endpoint.
+//! 7. **Cluster** finds an instance: snapshot of the directory → *(seat: routers)* → who is well → zone → balancer →
+//!    endpoint.
 //! 8. The **endpoint stack** of that instance is written in `cluster/endpoint.rs`.
 //!
 //! A user's own layers stand above all of these.

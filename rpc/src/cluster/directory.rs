@@ -3,7 +3,11 @@
 //! Readers never wait and never see halves. What the registry does not say any more is kept: a stream that ends, and an
 //! empty answer of a registry that calls itself unwell, change nothing.
 
-use super::{Common, endpoint::Live, snapshot};
+use super::{
+    Common,
+    endpoint::Live,
+    snapshot::{self, Derive},
+};
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use mainstay_registry::{Backoff, Change, Discover, Lookup};
@@ -20,6 +24,7 @@ pub(crate) struct Directory {
     common: Arc<Common>,
     discover: Arc<dyn Discover>,
     lookup: Lookup,
+    derive: Derive,
 }
 
 /// The task that follows; it ends when this is dropped.
@@ -33,8 +38,8 @@ impl Drop for Following {
 }
 
 impl Directory {
-    pub(crate) fn new(discover: Arc<dyn Discover>, lookup: Lookup, common: Arc<Common>) -> Self {
-        Self { current: ArcSwap::default(), common, discover, lookup }
+    pub(crate) fn new(discover: Arc<dyn Discover>, lookup: Lookup, common: Arc<Common>, derive: Derive) -> Self {
+        Self { current: ArcSwap::default(), common, discover, lookup, derive }
     }
 
     /// The newest snapshot.
@@ -85,7 +90,7 @@ impl Directory {
             tracing::debug!(lookup = %self.lookup, instance = %id, "instance up");
         }
         let down = std::mem::take(&mut edit.down);
-        self.current.store(Arc::new(edit.finish()));
+        self.current.store(Arc::new(edit.finish(&self.derive)));
         for (endpoint, cause) in down {
             tracing::debug!(lookup = %self.lookup, instance = %endpoint.instance.id, %cause, "instance down");
             endpoint.live.pool.withdraw();

@@ -3,7 +3,7 @@
 //! A call costs a look at two words before, and two additions after. All instances are judged together once a second, by
 //! the call that comes then; where nothing was bad, that is a look at a flag.
 
-use super::{Common, directory::Snapshot, endpoint::Endpoint};
+use super::{Common, balance::ramp, directory::Snapshot, endpoint::Endpoint};
 use crate::{
     call::Method,
     layer::names::{BREAKER_TURNS, EJECTIONS, REASON},
@@ -75,6 +75,14 @@ impl Health {
     pub(crate) fn is_out(&self, now: Duration) -> bool {
         let until = self.out_until.load(Relaxed);
         until != 0 && u128::from(until) > now.as_micros()
+    }
+
+    /// What share of its weight it gets after it was left out.
+    pub(crate) fn recovered(&self, now: Duration, slow_start: Duration) -> f32 {
+        match self.out_until.load(Relaxed) {
+            0 => 1.0,
+            until => ramp(now.saturating_sub(Duration::from_micros(until)), slow_start),
+        }
     }
 
     /// Its breakers may let a call through.
@@ -181,6 +189,8 @@ pub(crate) struct Outliers {
     some_out: AtomicBool,
     /// Too few are well.
     panic: AtomicBool,
+    /// Until when somebody was out last, in microseconds; 0 for never.
+    last_out: AtomicU64,
 }
 
 impl Outliers {
@@ -191,12 +201,19 @@ impl Outliers {
             trouble: AtomicBool::new(false),
             some_out: AtomicBool::new(false),
             panic: AtomicBool::new(false),
+            last_out: AtomicU64::new(0),
         }
     }
 
     /// Nobody is left out now: too few are well.
     pub(crate) fn panics(&self) -> bool {
         self.panic.load(Relaxed)
+    }
+
+    /// Somebody is out, or is growing again since.
+    pub(crate) fn recovering(&self, now: Duration, slow_start: Duration) -> bool {
+        let last = self.last_out.load(Relaxed);
+        last != 0 && now < Duration::from_micros(last) + slow_start
     }
 
     /// Judges all, when it is time to.
@@ -233,6 +250,7 @@ impl Outliers {
             let (id, address, reason) = (&endpoint.instance.id, endpoint.instance.address(), why.as_str());
             let observe = options.observe;
             tracing::warn!(instance = %id, address, reason, ?lasts, observe, "it does worse than the others: left out");
+            self.last_out.fetch_max((now + lasts).as_micros() as u64, Relaxed);
             metrics::counter!(EJECTIONS, REASON => reason).increment(1);
         }
         let some_out = seen.iter().any(|one| one.out) || (!out.is_empty() && !options.observe);

@@ -13,6 +13,8 @@
 //! connected it waits, for at most the patience and never past its deadline.
 
 mod balance;
+#[cfg(feature = "bench")]
+pub mod bench;
 mod connectivity;
 mod dice;
 mod directory;
@@ -26,6 +28,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use balance::hash;
 pub use connectivity::Connectivity;
 pub(crate) use dice::Dice;
 pub(crate) use health::HealthSettings;
@@ -35,21 +38,23 @@ use crate::{
     call::{BoxFuture, Invocation, Reason, Reply, Status},
     client::Balance,
     layer::Named,
+    policy::Key,
     transport::{Connect, Http2Limits},
 };
-use balance::LoadBalance;
-use directory::{Directory, Following};
+use balance::{LoadBalance, Sticky};
+use directory::{Directory, Following, Snapshot};
 use endpoint::{Endpoint, Sent};
 use health::Outliers;
 use mainstay_registry::{Discover, Lookup};
 use pick::{Pick, Sought};
 use pool::Pooled;
+use snapshot::Derive;
 use std::{
     ops::RangeInclusive,
     pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 use tokio::{
     sync::Notify,
@@ -64,6 +69,15 @@ pub(crate) struct Settings {
     pub(crate) connector: Arc<dyn Connect>,
     pub(crate) limits: Http2Limits,
     pub(crate) balance: Balance,
+    /// Stays with who was picked while it can be used.
+    pub(crate) sticky: bool,
+    /// What calls are told apart by, where the balancer asks for it.
+    pub(crate) hash_by: Key,
+    /// Instances of this zone come first.
+    pub(crate) zone: Option<Arc<str>>,
+    /// How long an instance grows to its whole share after it began to serve, and after it was left out.
+    pub(crate) warm_up: Duration,
+    pub(crate) slow_start: Duration,
     pub(crate) health: HealthSettings,
     /// Connections per endpoint.
     pub(crate) connections: RangeInclusive<usize>,
@@ -83,12 +97,33 @@ pub(crate) struct Common {
     settings: Settings,
     dice: Dice,
     birth: Instant,
+    /// The same moment in milliseconds since the epoch: instances say by it when they began.
+    birth_unix: u64,
     outliers: Outliers,
     /// The directory or the state of a connection has changed.
     changed: Notify,
 }
 
 impl Common {
+    fn new(settings: Settings) -> Self {
+        let dice = settings.seed.map_or_else(Dice::default, Dice::new);
+        let outliers = Outliers::new(settings.health.outliers.clone());
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let birth_unix = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        Self { settings, dice, birth: Instant::now(), birth_unix, outliers, changed: Notify::new() }
+    }
+
+    /// A moment in milliseconds since the epoch.
+    fn unix(&self, now: Duration) -> u64 {
+        self.birth_unix.saturating_add(balance::millis(now))
+    }
+
+    /// Somebody's share is not its whole weight now: it warms up, or grows again.
+    fn ramps(&self, snapshot: &Snapshot, now: Duration) -> bool {
+        snapshot.ages.warming(self.unix(now), self.settings.warm_up)
+            || self.outliers.recovering(now, self.settings.slow_start)
+    }
+
     /// The time as the decisions count it.
     fn now(&self) -> Duration {
         self.birth.elapsed()
@@ -113,15 +148,11 @@ const STEP: Duration = Duration::from_millis(250);
 impl Cluster {
     /// A cluster that looks nothing up before its first call.
     pub(crate) fn new(discover: Arc<dyn Discover>, lookup: Lookup, settings: Settings) -> Self {
-        let balance: Box<dyn LoadBalance> = match settings.balance {
-            Balance::P2c => Box::new(balance::P2c),
-            Balance::RoundRobin => Box::new(balance::RoundRobin),
-            Balance::Random => Box::new(balance::Random),
-        };
-        let dice = settings.seed.map_or_else(Dice::default, Dice::new);
-        let outliers = Outliers::new(settings.health.outliers.clone());
-        let common = Arc::new(Common { settings, dice, birth: Instant::now(), outliers, changed: Notify::new() });
-        let directory = Arc::new(Directory::new(discover, lookup, common.clone()));
+        let rule = balance::rule(&settings.balance);
+        let balance = if settings.sticky { Box::new(Sticky::new(rule)) } else { rule };
+        let derive = Derive { ring: balance.wants_ring(), zone: settings.zone.clone() };
+        let common = Arc::new(Common::new(settings));
+        let directory = Arc::new(Directory::new(discover, lookup, common.clone(), derive));
         Self(Arc::new(Inner { common, directory, balance, following: OnceLock::new() }))
     }
 
@@ -152,7 +183,9 @@ impl Inner {
     }
 
     fn sought<'a>(&self, call: &'a Invocation) -> Sought<'a> {
-        Sought::of(call, self.common.settings.health.lane(&call.method))
+        let settings = &self.common.settings;
+        let key = if self.balance.wants_ring() { settings.hash_by.of(call) } else { None };
+        Sought::of(call, settings.health.lane(&call.method), key)
     }
 
     fn pick<T>(&self, sought: Sought<'_>, now: Duration, ask: impl FnOnce(&Pick<'_>) -> T) -> T {
@@ -255,11 +288,8 @@ impl Service<Invocation> for Cluster {
 impl Named for Cluster {
     fn names(&self, names: &mut Vec<&'static str>) {
         names.push("cluster");
-        names.push(match self.0.common.settings.balance {
-            Balance::P2c => "p2c",
-            Balance::RoundRobin => "round_robin",
-            Balance::Random => "random",
-        });
+        names.extend(self.0.common.settings.zone.as_ref().map(|_| "zone"));
+        names.push(self.0.balance.name());
         names.extend(self.0.common.settings.health.outliers.as_ref().map(|_| "outliers"));
         names.extend(self.0.common.settings.health.breaker.as_ref().map(|_| "breaker"));
         names.push("pool");

@@ -9,11 +9,12 @@
 
 use super::{
     Common,
-    balance::{Candidates, LoadBalance, Shares},
+    balance::{Candidates, LoadBalance, Ring, Shares},
     directory::Snapshot,
     endpoint::Endpoint,
     load::Load,
     pool::Pooled,
+    snapshot::Group,
 };
 use crate::call::{Invocation, Payload};
 use mainstay_registry::InstanceId;
@@ -37,11 +38,13 @@ pub(crate) struct Sought<'a> {
     pub(crate) once: bool,
     /// Which of the methods' breakers has a say.
     pub(crate) lane: Option<usize>,
+    /// What the call is told apart by, where the balancer asks for it.
+    pub(crate) key: Option<u64>,
 }
 
 impl<'a> Sought<'a> {
-    pub(crate) fn of(call: &'a Invocation, lane: Option<usize>) -> Self {
-        Self { tried: &call.tried, once: matches!(call.payload, Payload::Stream(_)), lane }
+    pub(crate) fn of(call: &'a Invocation, lane: Option<usize>, key: Option<u64>) -> Self {
+        Self { tried: &call.tried, once: matches!(call.payload, Payload::Stream(_)), lane, key }
     }
 }
 
@@ -60,15 +63,30 @@ struct View<'a, 'b> {
     pick: &'b Pick<'a>,
     whom: Whom,
     tried_too: bool,
+    /// Somebody's share is not its whole weight now.
+    ramps: bool,
+    /// A part of the endpoints, by their places among all.
+    group: Option<&'b Group>,
+}
+
+impl View<'_, '_> {
+    fn endpoint(&self, index: usize) -> &Arc<Endpoint> {
+        &self.pick.snapshot.endpoints[self.place(index)]
+    }
+
+    /// Where this one stands among all.
+    fn place(&self, index: usize) -> usize {
+        self.group.map_or(index, |group| group.places[index] as usize)
+    }
 }
 
 impl Candidates for View<'_, '_> {
     fn shares(&self) -> &Shares {
-        &self.pick.snapshot.shares
+        self.group.map_or(&self.pick.snapshot.shares, |group| &group.shares)
     }
 
     fn usable(&self, index: usize) -> bool {
-        let endpoint = &self.pick.snapshot.endpoints[index];
+        let endpoint = self.endpoint(index);
         // (Seat: routers. They narrow the snapshot before the balancer sees it.)
         let pool = &endpoint.live.pool;
         let reachable = match self.whom {
@@ -80,7 +98,30 @@ impl Candidates for View<'_, '_> {
     }
 
     fn load(&self, index: usize) -> &Load {
-        &self.pick.snapshot.endpoints[index].live.load
+        &self.endpoint(index).live.load
+    }
+
+    fn share(&self, index: usize, now: Duration) -> f32 {
+        if !self.ramps {
+            return 1.0;
+        }
+        let (endpoint, common) = (self.endpoint(index), self.pick.common);
+        let began = endpoint.instance.started_at;
+        let warm = self.pick.snapshot.ages.share(began, common.unix(now), common.settings.warm_up);
+        warm * endpoint.live.health.recovered(now, common.settings.slow_start)
+    }
+
+    fn key(&self) -> Option<u64> {
+        self.pick.sought.key
+    }
+
+    fn ring(&self) -> Option<&Ring> {
+        let ring = self.group.map_or(&self.pick.snapshot.ring, |group| &group.ring);
+        ring.as_deref()
+    }
+
+    fn identity(&self, index: usize) -> usize {
+        Arc::as_ptr(&self.endpoint(index).live).addr()
     }
 }
 
@@ -132,13 +173,30 @@ impl Pick<'_> {
         !self.sought.tried.is_empty() && self.sought.tried.contains(&endpoint.instance.id)
     }
 
+    /// What the balancer draws.
+    #[cfg(feature = "bench")]
+    pub(super) fn drawn(&self) -> Option<usize> {
+        self.draw(Whom::Reachable, false)
+    }
+
     fn may_ask(&self, endpoint: &Endpoint) -> bool {
         endpoint.live.health.may_ask(self.sought.lane, self.now)
     }
 
     fn draw(&self, whom: Whom, tried_too: bool) -> Option<usize> {
-        let view = View { pick: self, whom, tried_too };
-        self.balance.pick(&view, self.now, &mut || self.common.dice.throw())
+        let ramps = self.common.ramps(self.snapshot, self.now);
+        let mut dice = || self.common.dice.throw();
+        let mut view = View { pick: self, whom, tried_too, ramps, group: None };
+        let Some(zones) = &self.snapshot.zones else { return self.balance.pick(&view, self.now, &mut dice) };
+        // Two of the own zone are drawn: where half of it cannot be used, a quarter of the calls goes elsewhere.
+        view.group = Some(&zones.near);
+        let near = (0..2).any(|_| zones.near.shares.draw(dice()).is_some_and(|index| view.usable(index)));
+        let [first, second] = if near { [&zones.near, &zones.far] } else { [&zones.far, &zones.near] };
+        [first, second].into_iter().find_map(|group| {
+            view.group = Some(group);
+            let index = self.balance.pick(&view, self.now, &mut dice)?;
+            Some(view.place(index))
+        })
     }
 
     fn grasp(&self, index: usize) -> Option<(Arc<Endpoint>, Arc<Pooled>)> {

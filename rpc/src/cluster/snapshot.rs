@@ -3,7 +3,7 @@
 //! A snapshot never changes; a change makes a new one that shares every endpoint with the old one, so what is known of
 //! an endpoint (its connections, its load) lives as long as the instance does, whatever else about it changes.
 
-use super::balance::Shares;
+use super::balance::{Ages, Ring, Shares};
 use mainstay_registry::{Change, DownCause, Instance, InstanceId};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -21,8 +21,39 @@ pub(crate) struct Endpoint<L> {
 pub(crate) struct Snapshot<L> {
     pub(crate) endpoints: Vec<Arc<Endpoint<L>>>,
     pub(crate) shares: Shares,
+    /// When they began to serve.
+    pub(crate) ages: Ages,
+    /// The ring, of clients whose balancer wants one.
+    pub(crate) ring: Option<Arc<Ring>>,
+    /// Those of the client's zone and the others; `None` when it has no zone, or only one of the two is there.
+    pub(crate) zones: Option<Zones>,
     /// The registry has said what there is: an empty list is then a fact.
     pub(crate) heard: bool,
+}
+
+/// The endpoints of the client's zone, and the others.
+#[derive(Debug)]
+pub(crate) struct Zones {
+    pub(crate) near: Group,
+    pub(crate) far: Group,
+}
+
+/// Some of the endpoints.
+#[derive(Debug)]
+pub(crate) struct Group {
+    /// Where they stand among all.
+    pub(crate) places: Vec<u32>,
+    pub(crate) shares: Shares,
+    pub(crate) ring: Option<Arc<Ring>>,
+}
+
+/// What is made of the endpoints beside the list.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Derive {
+    /// A ring.
+    pub(crate) ring: bool,
+    /// The client's zone.
+    pub(crate) zone: Option<Arc<str>>,
 }
 
 /// What a change did.
@@ -37,7 +68,8 @@ pub(crate) struct Edit<L> {
 
 impl<L> Default for Snapshot<L> {
     fn default() -> Self {
-        Self { endpoints: Vec::new(), shares: Shares::default(), heard: false }
+        let (ages, shares) = (Ages::default(), Shares::default());
+        Self { endpoints: Vec::new(), shares, ages, ring: None, zones: None, heard: false }
     }
 }
 
@@ -66,9 +98,12 @@ impl<L> Edit<L> {
     }
 
     /// The snapshot after the change.
-    pub(crate) fn finish(self) -> Snapshot<L> {
-        let shares = Shares::new(self.endpoints.iter().map(|endpoint| endpoint.instance.weight));
-        Snapshot { endpoints: self.endpoints, shares, heard: true }
+    pub(crate) fn finish(self, derive: &Derive) -> Snapshot<L> {
+        let endpoints = self.endpoints;
+        let ages = Ages::of(endpoints.iter().map(|endpoint| endpoint.instance.started_at));
+        let zones = derive.zone.as_ref().and_then(|zone| zones(&endpoints, zone, derive.ring));
+        let Group { shares, ring, .. } = Group::of(&endpoints, (0..endpoints.len() as u32).collect(), derive.ring);
+        Snapshot { endpoints, shares, ages, ring, zones, heard: true }
     }
 
     fn replace(&mut self, all: Vec<Instance>, live: &mut dyn FnMut(&Instance) -> L) {
@@ -115,6 +150,26 @@ impl<L> Edit<L> {
     }
 }
 
+fn zones<L>(endpoints: &[Arc<Endpoint<L>>], zone: &str, ring: bool) -> Option<Zones> {
+    let is_near = |place: &u32| endpoints[*place as usize].instance.zone.as_deref() == Some(zone);
+    let (near, far): (Vec<u32>, Vec<u32>) = (0..endpoints.len() as u32).partition(is_near);
+    let both = !near.is_empty() && !far.is_empty();
+    both.then(|| Zones { near: Group::of(endpoints, near, ring), far: Group::of(endpoints, far, ring) })
+}
+
+impl Group {
+    fn of<L>(endpoints: &[Arc<Endpoint<L>>], places: Vec<u32>, ring: bool) -> Self {
+        let instances = places.iter().map(|place| &endpoints[*place as usize].instance);
+        let shares = Shares::new(instances.clone().map(|instance| instance.weight));
+        let ring = ring.then(|| {
+            let addresses: Vec<String> = instances.clone().map(Instance::address).collect();
+            let weights = instances.map(|instance| instance.weight);
+            Arc::new(Ring::new(addresses.iter().map(String::as_str).zip(weights)))
+        });
+        Self { places, shares, ring }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,7 +188,7 @@ mod tests {
             *serial
         });
         let down = edit.down.len();
-        (edit.finish(), down)
+        (edit.finish(&Derive { ring: true, zone: Some("a".into()) }), down)
     }
 
     #[test]

@@ -111,8 +111,8 @@ where
         };
         let state = match gate.ask(&call, now, false) {
             Decision::Permit => {
-                let permit = Permit::new(gate.clone(), gate.at(now), call.deadline);
-                State::Calling { call: self.inner.call(call), permit: Some(permit) }
+                let permit = gate.policy.hears().then(|| Permit::new(gate.clone(), gate.at(now), call.deadline));
+                State::Calling { call: self.inner.call(call), permit }
             }
             Decision::Refuse(refusal) => State::Refused { status: Some(refused(gate.policy.name(), refusal)) },
             Decision::At(at) => {

@@ -2,13 +2,13 @@
 //!
 //! A key is a number, so that nothing a peer sends is kept; two that fall together share a limit, or an instance.
 
-use crate::call::{Invocation, Payload};
+use crate::{
+    call::{Invocation, Payload},
+    cluster::hash,
+};
 use bytes::{Buf, Bytes};
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
-use std::{
-    hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
-};
+use std::{net::IpAddr, sync::Arc};
 
 /// What calls are told apart by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -39,27 +39,24 @@ impl Key {
     pub(crate) fn of(&self, call: &Invocation) -> Option<u64> {
         match self {
             Self::All => Some(0),
-            Self::Method => Some(hash(call.method.path().as_str())),
+            Self::Method => Some(hash(call.method.path().as_str().as_bytes())),
             Self::Caller => {
                 let peer = call.peer.as_ref()?;
                 match peer.certificates().first() {
                     Some(certificate) => Some(hash(certificate)),
-                    None => Some(hash(&peer.address()?.ip())),
+                    None => Some(match peer.address()?.ip() {
+                        IpAddr::V4(ip) => hash(&ip.octets()),
+                        IpAddr::V6(ip) => hash(&ip.octets()),
+                    }),
                 }
             }
             Self::Metadata(name) => Some(hash(call.metadata.get(&**name)?.as_encoded_bytes())),
             Self::Field(number) => match &call.payload {
-                Payload::One(frame) => field(frame.message(), *number).map(|value| hash(&*value)),
+                Payload::One(frame) => field(frame.message(), *number).map(|value| hash(&value)),
                 Payload::Stream(_) => None,
             },
         }
     }
-}
-
-fn hash(of: &(impl Hash + ?Sized)) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    of.hash(&mut hasher);
-    hasher.finish()
 }
 
 /// The bytes of the first field with this number; `None` when it is not there, or the message cannot be read so far.

@@ -55,9 +55,14 @@ pub trait Policy: Send + Sync + 'static {
 
     /// May this call go on?
     ///
-    /// Each [`Decision::Permit`] and each [`Decision::At`] is followed by exactly one [`settle`](Self::settle), whatever
+    /// Where it [`hears`](Self::hears), each [`Decision::Permit`] and each [`Decision::At`] is followed by exactly one [`settle`](Self::settle), whatever
     /// becomes of the call.
     fn admit(&self, call: &Admission<'_>, now: Duration, random: u64) -> Decision;
+
+    /// Whether it wants to hear how calls end. Where it does not, [`settle`](Self::settle) is not called.
+    fn hears(&self) -> bool {
+        true
+    }
 
     /// A call that was let in has ended. Answers how many of those that wait for a release may ask again.
     fn settle(&self, ended: &Ended, now: Duration) -> usize;

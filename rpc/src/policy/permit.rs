@@ -94,7 +94,7 @@ impl<P: Policy> Permit<P> {
     }
 
     fn hear(&mut self, outcome: Outcome, moment: Instant) {
-        if !std::mem::replace(&mut self.heard, true) {
+        if !std::mem::replace(&mut self.heard, true) && self.gate.policy.hears() {
             let now = self.gate.at(moment);
             self.gate.settle(&Ended::new(outcome, now.saturating_sub(self.began)), now);
         }

@@ -152,6 +152,10 @@ impl Policy for RateLimit {
         if at > now { Decision::At(at) } else { Decision::Permit }
     }
 
+    fn hears(&self) -> bool {
+        false
+    }
+
     fn settle(&self, _: &Ended, _: Duration) -> usize {
         0
     }

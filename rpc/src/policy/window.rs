@@ -29,15 +29,15 @@ pub(crate) struct Counts {
 /// A window.
 #[derive(Debug)]
 pub(crate) enum Window {
-    /// The calls of a time.
-    Time { part: Duration, parts: [AtomicU64; PARTS as usize] },
+    /// The calls of a time, in parts of so many nanoseconds.
+    Time { part: u64, parts: [AtomicU64; PARTS as usize] },
     /// The last calls, and how many of them are kept.
     Calls { last: Mutex<VecDeque<bool>>, most: usize },
 }
 
 impl Window {
     pub(crate) fn time(time: Duration) -> Self {
-        let part = (time / PARTS as u32).max(Duration::from_nanos(1));
+        let part = nanos(time / PARTS as u32).max(1);
         Self::Time { part, parts: Default::default() }
     }
 
@@ -95,9 +95,14 @@ impl Window {
 }
 
 /// The part that a moment falls into, and the round it is of, which wraps after years.
-fn place(now: Duration, part: Duration) -> (usize, u64) {
-    let tick = (now.as_nanos() / part.as_nanos()) as u64;
+fn place(now: Duration, part: u64) -> (usize, u64) {
+    let tick = nanos(now) / part;
     ((tick % PARTS) as usize, (tick / PARTS) & (u64::MAX >> (2 * BITS)))
+}
+
+/// As a word: centuries fit.
+fn nanos(time: Duration) -> u64 {
+    time.as_secs().saturating_mul(1_000_000_000).saturating_add(time.subsec_nanos().into())
 }
 
 fn add(part: &AtomicU64, round: u64, what: u64) {
@@ -128,7 +133,8 @@ mod tests {
         for _ in 0..MASK + 5000 {
             add(&part, 3, 1);
         }
-        let window = Window::Time { part: MS, parts: std::array::from_fn(|_| AtomicU64::new(part.load(Relaxed))) };
+        let window =
+            Window::Time { part: nanos(MS), parts: std::array::from_fn(|_| AtomicU64::new(part.load(Relaxed))) };
         let counts = window.counts(39 * MS);
         assert_eq!(counts, Counts { calls: FULL * PARTS, bad: 0 });
     }

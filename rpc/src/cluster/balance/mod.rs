@@ -6,19 +6,33 @@
 //! | `p2c.rs` | the better of two that were drawn by weight (default) | flat |
 //! | `random.rs` | drawn by weight | flat |
 //! | `round_robin.rs` | in turn, smoothly by weight | grows with the endpoints |
+//! | `least.rs` | the fewest calls under way, or the shortest expected answer | flat from 16 on |
+//! | `ring.rs` | the same one for the same key | a search, nearly flat |
+//! | `sticky.rs` | the last one again | flat |
 //! | `shares.rs` | what a weight is worth among the others | |
+//! | `ramp.rs` | what of its weight counts while it warms up | |
 
+mod least;
 mod p2c;
+mod ramp;
 mod random;
+mod ring;
 mod round_robin;
 mod shares;
+mod sticky;
 
-pub(crate) use p2c::P2c;
-pub(crate) use random::Random;
-pub(crate) use round_robin::RoundRobin;
+use least::Least;
+use p2c::P2c;
+pub(crate) use ramp::{Ages, millis, ramp};
+use random::Random;
+use ring::ConsistentHash;
+pub(crate) use ring::{Ring, hash};
+use round_robin::RoundRobin;
 pub(crate) use shares::Shares;
+pub(crate) use sticky::Sticky;
 
 use super::load::Load;
+use crate::client::Balance;
 use std::{fmt, time::Duration};
 
 /// What a balancer sees of the endpoints.
@@ -31,6 +45,27 @@ pub(crate) trait Candidates {
 
     /// The load of this one.
     fn load(&self, index: usize) -> &Load;
+
+    /// What of its weight counts at `now`, from 0 to 1.
+    fn share(&self, index: usize, now: Duration) -> f32;
+
+    /// The key of the call, and the ring of those rules that want one.
+    fn key(&self) -> Option<u64>;
+    fn ring(&self) -> Option<&Ring>;
+
+    /// Who this one is, wherever it stands; never 0.
+    fn identity(&self, index: usize) -> usize;
+}
+
+impl dyn Candidates + '_ {
+    /// The weight that counts at `now`, in thousandths: at least one where there is a weight at all.
+    fn weight(&self, index: usize, now: Duration) -> u64 {
+        let weight = self.shares().weight(index);
+        match self.share(index, now) {
+            1.0.. => weight * 1000,
+            share => ((weight as f32 * share * 1000.0) as u64).max(u64::from(weight > 0)),
+        }
+    }
 }
 
 /// A die of 2^64 sides.
@@ -38,23 +73,43 @@ pub(crate) type Die<'a> = &'a mut dyn FnMut() -> u64;
 
 /// A rule for choosing.
 pub(crate) trait LoadBalance: Send + Sync + fmt::Debug {
+    /// A word for people.
+    fn name(&self) -> &'static str;
+
+    /// It picks on a [`Ring`].
+    fn wants_ring(&self) -> bool {
+        false
+    }
+
     /// The index of a usable candidate that has a share; `None` when there is none.
     fn pick(&self, among: &dyn Candidates, now: Duration, dice: Die<'_>) -> Option<usize>;
 }
 
+/// The rule that a client asks for.
+pub(crate) fn rule(balance: &Balance) -> Box<dyn LoadBalance> {
+    match balance {
+        Balance::P2c => Box::new(P2c),
+        Balance::RoundRobin => Box::new(RoundRobin),
+        Balance::Random => Box::new(Random),
+        Balance::LeastActive => Box::new(Least::Active),
+        Balance::ShortestResponse => Box::new(Least::Response),
+        Balance::ConsistentHash => Box::new(ConsistentHash),
+    }
+}
+
 /// Draws a usable candidate by weight, other than `but`.
-fn draw(among: &dyn Candidates, but: Option<usize>, dice: Die<'_>) -> Option<usize> {
+fn draw(among: &dyn Candidates, but: Option<usize>, now: Duration, dice: Die<'_>) -> Option<usize> {
     /// Draws before everyone is looked at: mostly nearly all are usable, and the first draw fits.
     const DRAWS: usize = 8;
     let shares = among.shares();
     let usable = |index: usize| Some(index) != but && among.usable(index);
     for _ in 0..DRAWS {
         let index = shares.draw(dice())?;
-        if usable(index) {
+        if usable(index) && accepts(among.share(index, now), dice) {
             return Some(index);
         }
     }
-    let all = || (0..shares.len()).filter(|index| usable(*index)).map(|index| (index, shares.weight(index)));
+    let all = || (0..shares.len()).filter(|index| usable(*index)).map(|index| (index, among.weight(index, now)));
     let total: u64 = all().map(|(_, weight)| weight).sum();
     let mut point = dice().checked_rem(total)?;
     all().find_map(|(index, weight)| match point.checked_sub(weight) {
@@ -66,6 +121,17 @@ fn draw(among: &dyn Candidates, but: Option<usize>, dice: Die<'_>) -> Option<usi
     })
 }
 
+/// Whether one of which this share counts is taken when it is drawn.
+fn accepts(share: f32, dice: Die<'_>) -> bool {
+    share >= 1.0 || (dice() >> 40) as f32 / ((1u64 << 24) as f32) < share
+}
+
+/// A number below `bound`. The high bits of a product choose without division, and without bias that matters for 2^64
+/// sides.
+fn below(random: u64, bound: u64) -> u64 {
+    ((u128::from(random) * u128::from(bound)) >> 64) as u64
+}
+
 #[cfg(test)]
 pub(super) mod testing {
     use super::*;
@@ -75,6 +141,10 @@ pub(super) mod testing {
         pub(crate) shares: Shares,
         pub(crate) usable: Vec<bool>,
         pub(crate) loads: Vec<Load>,
+        pub(crate) warm: Vec<f32>,
+        pub(crate) identities: Vec<usize>,
+        pub(crate) key: Option<u64>,
+        pub(crate) ring: Option<Ring>,
     }
 
     impl Few {
@@ -83,6 +153,10 @@ pub(super) mod testing {
                 shares: Shares::new(weights.iter().copied()),
                 usable: vec![true; weights.len()],
                 loads: weights.iter().map(|_| Load::default()).collect(),
+                warm: vec![1.0; weights.len()],
+                identities: (1..=weights.len()).collect(),
+                key: None,
+                ring: None,
             }
         }
 
@@ -111,6 +185,22 @@ pub(super) mod testing {
         fn load(&self, index: usize) -> &Load {
             &self.loads[index]
         }
+
+        fn share(&self, index: usize, _: Duration) -> f32 {
+            self.warm[index]
+        }
+
+        fn key(&self) -> Option<u64> {
+            self.key
+        }
+
+        fn ring(&self) -> Option<&Ring> {
+            self.ring.as_ref()
+        }
+
+        fn identity(&self, index: usize) -> usize {
+            self.identities[index]
+        }
     }
 
     /// A die that falls the same for the same seed.
@@ -125,8 +215,28 @@ mod tests {
     use super::{testing::*, *};
     use proptest::prelude::*;
 
-    fn rules() -> [(&'static str, Box<dyn LoadBalance>); 3] {
-        [("p2c", Box::new(P2c)), ("random", Box::new(Random)), ("round robin", Box::new(RoundRobin))]
+    /// Those that spread idle instances' calls by weight.
+    fn rules() -> Vec<(&'static str, Box<dyn LoadBalance>)> {
+        use Balance::*;
+        let all = [P2c, Random, RoundRobin, LeastActive, ShortestResponse, ConsistentHash];
+        all.iter().map(|balance| (rule(balance).name(), rule(balance))).collect()
+    }
+
+    #[test]
+    fn who_warms_up_gets_a_part_of_its_share() {
+        for (name, rule) in rules() {
+            let mut few = Few::new(&[100, 100, 200]);
+            few.warm = vec![1.0, 0.25, 0.5];
+            let counts = few.count(&*rule, 9000, 5);
+            for (count, expected) in counts.iter().zip([4000usize, 1000, 4000]) {
+                assert!(count.abs_diff(expected) <= expected / 8, "{name}: {counts:?}");
+            }
+        }
+        let mut all_cold = Few::new(&[100; 3]);
+        all_cold.warm = vec![0.01; 3];
+        for (name, rule) in rules() {
+            assert!(all_cold.count(&*rule, 900, 5).iter().all(|count| *count > 230), "{name}");
+        }
     }
 
     #[test]

@@ -16,12 +16,16 @@ const CLEARLY: f32 = 1.25;
 pub(crate) struct P2c;
 
 impl LoadBalance for P2c {
+    fn name(&self) -> &'static str {
+        "p2c"
+    }
+
     fn pick(&self, among: &dyn Candidates, now: Duration, dice: Die<'_>) -> Option<usize> {
-        let first = draw(among, None, dice)?;
+        let first = draw(among, None, now, dice)?;
         if among.shares().len() == 1 {
             return Some(first);
         }
-        let Some(second) = draw(among, Some(first), dice) else { return Some(first) };
+        let Some(second) = draw(among, Some(first), now, dice) else { return Some(first) };
         let latency = |index: usize| among.load(index).latency(now);
         let idle = |index: usize| among.load(index).in_flight() == 0;
         let (one, other) = match (latency(first), latency(second)) {
@@ -31,7 +35,8 @@ impl LoadBalance for P2c {
             (Some(_), None) if idle(second) => return Some(second),
             _ => (1.0, 1.0),
         };
-        let line = |index: usize| 1.0 + among.load(index).in_flight() as f32 / among.shares().relative(index);
+        let part = |index: usize| among.shares().relative(index) * among.share(index, now);
+        let line = |index: usize| 1.0 + among.load(index).in_flight() as f32 / part(index);
         let second_wins = one * line(first) > other * line(second) * CLEARLY;
         Some(if second_wins { second } else { first })
     }

@@ -8,8 +8,12 @@ use std::time::Duration;
 pub(crate) struct Random;
 
 impl LoadBalance for Random {
-    fn pick(&self, among: &dyn Candidates, _: Duration, dice: Die<'_>) -> Option<usize> {
-        draw(among, None, dice)
+    fn name(&self) -> &'static str {
+        "random"
+    }
+
+    fn pick(&self, among: &dyn Candidates, now: Duration, dice: Die<'_>) -> Option<usize> {
+        draw(among, None, now, dice)
     }
 }
 

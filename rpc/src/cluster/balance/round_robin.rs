@@ -12,12 +12,16 @@ use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 pub(crate) struct RoundRobin;
 
 impl LoadBalance for RoundRobin {
-    fn pick(&self, among: &dyn Candidates, _: Duration, _: Die<'_>) -> Option<usize> {
+    fn name(&self) -> &'static str {
+        "round_robin"
+    }
+
+    fn pick(&self, among: &dyn Candidates, now: Duration, _: Die<'_>) -> Option<usize> {
         let shares = among.shares();
         let mut round = 0;
         let mut best: Option<(i64, usize)> = None;
         for index in (0..shares.len()).filter(|index| among.usable(*index)) {
-            let weight = shares.weight(index) as i64;
+            let weight = among.weight(index, now) as i64;
             if weight == 0 {
                 continue;
             }

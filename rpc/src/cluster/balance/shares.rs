@@ -3,6 +3,8 @@
 //!
 //! A weight of 0 takes nothing. When all are 0, nobody has said anything about shares, and all get the same.
 
+use super::below;
+
 /// The shares of a list of endpoints.
 #[derive(Debug, Default)]
 pub(crate) struct Shares {
@@ -48,12 +50,10 @@ impl Shares {
 
     /// One by weight; `None` when there is nobody.
     pub(crate) fn draw(&self, random: u64) -> Option<usize> {
-        // The high bits of a product choose without division, and without bias that matters for 2^64 sides.
-        let below = |bound: u64| ((u128::from(random) * u128::from(bound)) >> 64) as u64;
         match &self.sums {
-            None => (self.len > 0).then(|| below(self.len as u64) as usize),
+            None => (self.len > 0).then(|| below(random, self.len as u64) as usize),
             Some(sums) => {
-                let point = below(*sums.last()?);
+                let point = below(random, *sums.last()?);
                 Some(sums.partition_point(|sum| *sum <= point))
             }
         }

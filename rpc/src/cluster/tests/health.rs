@@ -2,17 +2,14 @@
 
 use super::*;
 use crate::{
-    client::{Avoided, Client, connect},
+    client::Avoided,
     policy::{BreakerOptions, BreakerState, OutlierOptions},
 };
 
-/// A client with default settings but for what is set up here.
+/// A client that does not try again.
 fn client(world: &World, set_up: impl FnOnce(Builder) -> Builder) -> Client {
-    let builder = connect::<Client>(&DEFINITION, "").registry(world.registry.clone()).connector(world.net.clone());
-    set_up(builder.seed(7).retries(0)).build().unwrap()
+    world.client_with(|builder| set_up(builder.retries(0)))
 }
-
-type Builder = crate::client::ConnectBuilder<Client>;
 
 fn avoided(client: &Client) -> Vec<Option<Avoided>> {
     client.connectivity().into_iter().map(|state| state.avoided).collect()

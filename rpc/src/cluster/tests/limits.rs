@@ -1,10 +1,7 @@
 //! Limits of servers and clients, through the whole of both stacks.
 
 use super::*;
-use crate::{
-    client::connect,
-    policy::{ConcurrencyOptions, Rate},
-};
+use crate::policy::{ConcurrencyOptions, Rate};
 
 #[tokio::test(start_paused = true)]
 async fn a_server_refuses_above_its_rate_and_says_when_to_come_again() {
@@ -47,13 +44,10 @@ async fn a_server_holds_calls_back_and_refuses_when_its_line_is_full() {
 async fn a_client_spreads_its_calls_out_and_keeps_to_its_places() {
     let mut world = World::default();
     world.serve(1, Way::After(10 * MS));
-    let client: Client = connect::<Client>(&DEFINITION, "")
-        .registry(world.registry.clone())
-        .connector(world.net.clone())
-        .rate(Rate::per_second(1000).paced(S).only("Read"))
-        .concurrency(ConcurrencyOptions::adaptive(1..=8))
-        .build()
-        .unwrap();
+    let client = world.client_with(|builder| {
+        let paced = Rate::per_second(1000).paced(S).only("Read");
+        builder.rate(paced).concurrency(ConcurrencyOptions::adaptive(1..=8))
+    });
     assert_eq!(client.layers()[3..6], ["rate", "concurrency", "retry"]);
     assert_eq!(unary(&client, READ).await.unwrap(), 1);
     let began = Instant::now();

@@ -1,5 +1,6 @@
 //! The default client stack against servers in memory, under a paused clock. Here are the servers and the network.
 
+mod balancing;
 mod connecting;
 mod failing;
 mod health;
@@ -12,7 +13,7 @@ use crate::{
         BoxFuture, CallError, CallOptions, Channel, Code, Cx, Kind, MethodDef, Reason, ServiceDef, Status, Streaming,
         timeout,
     },
-    client::{Client, stack},
+    client::{Client, ConnectBuilder, connect, stack},
     layer::RetryOptions,
     policy::Limits,
     schema::{MessageRef, Types},
@@ -131,6 +132,8 @@ impl Serve for Stock {
     }
 }
 
+type Builder = ConnectBuilder<Client>;
+
 /// Which port leads where: to a server, or to nowhere; any other refuses.
 #[derive(Clone, Debug, Default)]
 struct Net(Arc<Mutex<Links>>);
@@ -182,7 +185,12 @@ impl World {
 
     /// Registers an instance, whatever is at its port.
     fn list(&mut self, port: u16) -> &mut Self {
-        let instance = Instance::new("stock", "h", port).with_id(InstanceId::new(port.to_string()));
+        self.list_as(port, |instance| instance)
+    }
+
+    /// Registers it again, otherwise.
+    fn list_as(&mut self, port: u16, change: impl FnOnce(Instance) -> Instance) -> &mut Self {
+        let instance = change(Instance::new("stock", "h", port).with_id(InstanceId::new(port.to_string())));
         let key = ServiceKey::new("shop.Stock").with_version("1.0.0");
         self.leases.insert(port, self.registry.register(Registration::new(instance, [key])));
         self
@@ -195,6 +203,12 @@ impl World {
 
     fn client(&self) -> (Client, Cluster) {
         over(Arc::new(self.registry.clone()), self.net.clone())
+    }
+
+    /// A client with default settings but for what is set up here.
+    fn client_with(&self, set_up: impl FnOnce(Builder) -> Builder) -> Client {
+        let builder = connect::<Client>(&DEFINITION, "").registry(self.registry.clone()).connector(self.net.clone());
+        set_up(builder.seed(7)).build().unwrap()
     }
 
     /// From now on, the server at `port` answers otherwise.

@@ -12,7 +12,7 @@ use super::{
     names::{REASON, RETRIES, RETRIES_REFUSED},
 };
 use crate::{
-    call::{Invocation, Reply, Status},
+    call::{Cx, Invocation, Reply, Status},
     cluster::Dice,
 };
 use budget::Budget;
@@ -188,6 +188,12 @@ where
     }
 }
 
+/// The request that is being handled is a retry itself: who sent it does the trying again. Else each layer of a chain of
+/// services would multiply the calls by its own.
+fn of_a_retry() -> bool {
+    Cx::current().is_some_and(|cx| cx.metadata().contains_key(ATTEMPTS))
+}
+
 impl<S> Plan<S> {
     /// How long to wait before the call is sent again; `None` when it is not.
     #[cold]
@@ -202,7 +208,10 @@ impl<S> Plan<S> {
                     one_answer: !call.method.kind().server_streams(),
                     idempotent: call.method.idempotent(),
                     retried: self.retried,
-                    allowed: call.retries.or(call.method.retries()).unwrap_or(shared.retries),
+                    allowed: match of_a_retry() {
+                        true => 0,
+                        false => call.retries.or(call.method.retries()).unwrap_or(shared.retries),
+                    },
                     moved: self.moved,
                     left: call.deadline.map(|deadline| deadline.saturating_duration_since(now)),
                 };
@@ -294,6 +303,20 @@ mod tests {
         // 10 and 20 ms, half of each for sure.
         let waited = began.elapsed().as_millis();
         assert!((15..=32).contains(&waited), "{waited}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn layers_of_services_do_not_multiply() {
+        for (attempts, sent) in [(None, 3), (Some(1u32), 1)] {
+            let mut outer = call(Kind::Unary, true);
+            if let Some(attempts) = attempts {
+                outer.metadata.insert(ATTEMPTS, attempts.into());
+            }
+            let (service, seen) = failing(lost());
+            let inner = RetryLayer::new(RetryOptions::default()).layer(service).call(call(Kind::Unary, true));
+            assert!(crate::call::Cx::of(&mut outer).scope(inner).await.is_err());
+            assert_eq!(seen.lock().unwrap().len(), sent, "{attempts:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
