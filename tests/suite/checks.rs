@@ -1,6 +1,9 @@
 //! The checks of the `house` group that are more than one call of cargo.
 
 mod licence;
+mod matrix;
+
+pub(crate) use matrix::dubbo_matrix;
 
 use std::process::{Command, Stdio};
 

@@ -130,8 +130,19 @@ pub(crate) const GROUPS: &[Group] = &[
     Group {
         name: "dubbo",
         about: "peers of Apache Dubbo, called and calling",
-        needs: &[Need::DubboJava, Need::Debian { program: "javac", package: "default-jdk-headless" }],
-        steps: &[step(Real, "Dubbo Java without a registry", Target(TESTS, "dubbo_java"))],
+        needs: &[
+            Need::DubboJava,
+            Need::DubboGo,
+            Need::Nacos,
+            Need::Debian { program: "javac", package: "default-jdk-headless" },
+            Need::Debian { program: "zooinspector", package: "zookeeper" },
+        ],
+        steps: &[
+            step(Real, "Dubbo Java without a registry", Target(TESTS, "dubbo_java")),
+            step(Real, "Dubbo Java through ZooKeeper and Nacos", Target(TESTS, "dubbo_registry")),
+            step(Real, "the matrix of what was seen", Check(checks::dubbo_matrix)),
+            step(Long, "dubbo-go", Target(TESTS, "dubbo_go")),
+        ],
     },
     Group {
         name: "registries",

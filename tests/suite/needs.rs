@@ -35,6 +35,8 @@ pub(crate) enum Need {
     DubboJava,
     /// A Nacos server, from modules of Maven Central and a main class of ours.
     Nacos,
+    /// A provider and a consumer of dubbo-go, built by `go build`: only with `--long`.
+    DubboGo,
     /// The lowest Rust that the manifest promises, where rustup can bring it.
     LowestRust,
 }
@@ -47,7 +49,7 @@ fn missing(need: Need) -> Option<&'static str> {
         Need::Debian { program, package } => (!on_path(program)).then_some(package),
         Need::PythonRedis => (!imports("/usr/bin/python3", "redis")).then_some("python3-redis"),
         Need::PythonGrpc => (!imports("python3", "venv, ensurepip")).then_some("python3-venv"),
-        Need::GoInterop | Need::GoRedis => (!on_path("go")).then_some("golang-go"),
+        Need::GoInterop | Need::GoRedis | Need::DubboGo => (!on_path("go")).then_some("golang-go"),
         Need::RustRedis | Need::LowestRust => None,
         Need::Nacos => (!on_path("mvn")).then_some("maven"),
         Need::JavaRedis => (!on_path("javac")).then_some("default-jdk-headless"),
@@ -96,7 +98,8 @@ pub(crate) fn peers(chosen: &[&Group], args: &Args) -> Vec<String> {
 /// foreign peers, which no quick step uses.
 fn needed(chosen: &[&Group], args: &Args) -> BTreeSet<Need> {
     let quick = |n: &Need| !args.quick || matches!(n, Need::Debian { .. });
-    chosen.iter().flat_map(|g| g.needs).copied().filter(quick).collect()
+    let long = |n: &Need| args.long || *n != Need::DubboGo;
+    chosen.iter().flat_map(|g| g.needs).copied().filter(quick).filter(long).collect()
 }
 
 fn peer(need: Need) -> Result<(), String> {
@@ -108,6 +111,7 @@ fn peer(need: Need) -> Result<(), String> {
         Need::GoRedis => peers::go_redis(),
         Need::JavaRedis => peers::java_redis(),
         Need::DubboJava => peers::dubbo_java(),
+        Need::DubboGo => peers::dubbo_go(),
         Need::Nacos => peers::nacos(),
         Need::LowestRust => lowest_rust(),
     }

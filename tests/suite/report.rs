@@ -88,6 +88,7 @@ fn need(need: &Need) -> String {
         Need::GoRedis => "go (a client with go-redis is built under target/)".to_owned(),
         Need::RustRedis => "a client with redis-rs (built under target/)".to_owned(),
         Need::JavaRedis => "default-jdk-headless (clients with jedis and lettuce are built under target/)".to_owned(),
+        Need::DubboGo => "with --long: go (dubbo-go's provider and consumer are built under target/)".to_owned(),
         Need::DubboJava => "maven (Dubbo Java's provider and consumer are built under target/)".to_owned(),
         Need::Nacos => "maven (a Nacos server is installed under target/)".to_owned(),
     }

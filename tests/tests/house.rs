@@ -9,6 +9,8 @@ mod claims;
 mod files;
 #[path = "house/imports.rs"]
 mod imports;
+#[path = "house/matrix.rs"]
+mod matrix;
 #[path = "house/pure.rs"]
 mod pure;
 #[path = "house/tests_only.rs"]

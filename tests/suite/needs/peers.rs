@@ -108,6 +108,17 @@ pub(super) fn nacos() -> Result<(), String> {
     })
 }
 
+/// A provider and a consumer of dubbo-go. `go.sum` holds the checksums; the first build takes minutes and gigabytes.
+pub(super) fn dubbo_go() -> Result<(), String> {
+    let out = tree::peers().join("dubbo-go");
+    let from = tree::root().join(DUBBO).join("go");
+    made("dubbo-go's provider and consumer", &out.join("installed"), &all(&from)?, || {
+        go_is_new_enough()?;
+        let mut build = Command::new("go");
+        run(build.args(["build", "-mod=readonly", "-o"]).arg(out.join("desk")).arg(".").current_dir(&from))
+    })
+}
+
 /// Does `make` unless `stamp` says that it was done with just this.
 fn made(what: &str, stamp: &Path, of: &str, make: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
     if fs::read_to_string(stamp).is_ok_and(|had| had == of) {

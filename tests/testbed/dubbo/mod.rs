@@ -1,6 +1,7 @@
-//! Providers and consumers of one service, in Dubbo's Java and in Rust: started alike, with the same steps, and saying the
+//! Providers and consumers of one service, in Dubbo's Java, in dubbo-go and in Rust: started alike, with the same steps, and saying the
 //! same lines (`tests/interop/dubbo`).
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ const TRIES: usize = 5;
 pub enum Lang {
     /// Dubbo Java.
     Java,
+    /// dubbo-go.
+    Go,
     /// Ours.
     Rust,
 }
@@ -32,7 +35,7 @@ pub struct Serving {
     pub version: Option<&'static str>,
     /// Its share of the calls.
     pub weight: Option<u32>,
-    /// Java's properties (`dubbo.…=…`).
+    /// Java's properties (`dubbo.…=…`), or variables of dubbo-go's peer (`DESK_LEVEL=…`).
     pub properties: Vec<&'static str>,
 }
 
@@ -65,6 +68,7 @@ impl Provider {
             let home = home();
             let command = match lang {
                 Lang::Java => java_provider(&home, node, port, serving),
+                Lang::Go => go_provider(node, port, serving),
                 Lang::Rust => rust_provider(node, port, serving),
             };
             let mut process = Process::spawn(node, command).unwrap_or_else(|e| panic!("{e}"));
@@ -101,11 +105,8 @@ impl Consumer {
         let home = home();
         let mut command = match lang {
             Lang::Java => java("Consumer", &home, &from.properties),
-            Lang::Rust => {
-                let mut command = Command::new(tree::built("dubbo-desk"));
-                command.arg("consumer");
-                command
-            }
+            Lang::Go => go("consumer", &from.properties),
+            Lang::Rust => program(tree::built("dubbo-desk"), "consumer"),
         };
         command.arg(target).arg(from.group.unwrap_or("-")).arg(from.version.unwrap_or("-")).args(steps);
         let process = Process::spawn("consumer", command).unwrap_or_else(|e| panic!("{e}"));
@@ -145,9 +146,21 @@ impl Consumer {
         self.process.ready(PATIENCE, "so many calls", |p| p.stdout().lines().filter_map(done).max() >= Some(times));
     }
 
+    /// How many calls of the step `calls` have failed so far.
+    pub fn failed(&self) -> u32 {
+        let said = self.said();
+        let last = said.lines().rev().find_map(|line| line.strip_prefix("so far ")?.split(' ').nth(2)?.parse().ok());
+        last.unwrap_or(0)
+    }
+
     /// What it has printed so far.
     pub fn said(&self) -> String {
         self.process.stdout()
+    }
+
+    /// What it has logged so far.
+    pub fn errors(&self) -> String {
+        self.process.stderr()
     }
 }
 
@@ -198,9 +211,28 @@ fn java_provider(home: &Scratch, node: &str, port: u16, serving: &Serving) -> Co
     command
 }
 
+fn program(path: PathBuf, what: &str) -> Command {
+    let mut command = Command::new(path);
+    command.arg(what);
+    command
+}
+
+fn go(what: &str, variables: &[&str]) -> Command {
+    let mut command = program(tree::peer("dubbo-go/desk"), what);
+    command.envs(variables.iter().filter_map(|variable| variable.split_once('=')));
+    command
+}
+
+fn go_provider(node: &str, port: u16, serving: &Serving) -> Command {
+    let mut command = go("provider", &serving.properties);
+    command.arg(node).arg(port.to_string()).arg(serving.registry.as_deref().unwrap_or("none"));
+    command.arg(serving.group.unwrap_or("-")).arg(serving.version.unwrap_or("-"));
+    command
+}
+
 fn rust_provider(node: &str, port: u16, serving: &Serving) -> Command {
-    let mut command = Command::new(tree::built("dubbo-desk"));
-    command.args(["provider", node, "--listen", &format!("0.0.0.0:{port}")]);
+    let mut command = program(tree::built("dubbo-desk"), "provider");
+    command.args([node, "--listen", &format!("0.0.0.0:{port}")]);
     command.args(["--registry", serving.registry.as_deref().unwrap_or("memory://")]);
     for (flag, value) in [("--service-group", serving.group), ("--service-version", serving.version)] {
         if let Some(value) = value {

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, error::Error, fmt::Display, time::Duration};
 
 use mainstay::call::{Beside, CallError, CallOptions, Status, Streaming, timeout};
+use mainstay::client::Balance;
 use mainstay::dubbo::Attachments;
 use tokio::time::{Instant, sleep};
 
@@ -16,6 +17,8 @@ pub(crate) async fn run(target: &str, mut args: impl Iterator<Item = String>) ->
     let mut said = || args.next().filter(|text| text != "-").unwrap_or_default();
     let (group, version) = (said(), said());
     let builder = DeskApiClient::connect("").group(group).version(version).consumer("asker-rust");
+    // Strictly by weight, as the consumer in Java draws.
+    let builder = builder.balance(Balance::RoundRobin);
     let builder = match target.strip_prefix("tri://") {
         Some(address) => builder.address(address),
         None => builder.registry(target),

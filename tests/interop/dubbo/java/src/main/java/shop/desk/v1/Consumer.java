@@ -34,6 +34,11 @@ public final class Consumer {
         reference.setGroup(Provider.said(args, 1));
         reference.setVersion(Provider.said(args, 2));
         reference.setCheck(false);
+        // Dubbo warms a provider up for ten minutes: whoever wants its weight at once says so.
+        String warmUp = System.getProperty("desk.warmup");
+        if (warmUp != null) {
+            reference.setParameters(Map.of("warmup", warmUp));
+        }
         ApplicationConfig application = new ApplicationConfig("asker-java");
         application.setQosEnable(false);
         boolean direct = args[0].startsWith("tri://");
