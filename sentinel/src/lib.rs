@@ -40,6 +40,8 @@ pub mod publication;
 pub mod request;
 pub mod resp;
 pub mod runtime;
+#[cfg(test)]
+mod scratch;
 pub mod server;
 #[cfg(feature = "sim")]
 pub mod sim;

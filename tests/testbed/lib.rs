@@ -20,6 +20,7 @@ pub mod seed;
 pub mod stats;
 pub mod tree;
 pub mod wait;
+pub mod words;
 pub mod zookeeper;
 
 pub use hosts::Hosts;

@@ -236,7 +236,7 @@ fn a_file_is_checked_for_programs_and_the_history_needs_a_place() {
     let run = |words: &[&str]| Command::new(tree::built("mainstay-sentinel")).args(words).output().unwrap();
     let dir = Scratch::new("check").unwrap();
     let replicas =
-        "sentinel known-replica m 127.0.0.1 2\nsentinel fencing m gate 1\nsentinel notification-script m /no/such";
+        "sentinel known-replica m 127.0.0.1 2\nsentinel fencing m gate 1\nsentinel notification-script m /bin/true";
     let conf = dir.write("sentinel.conf", format!("{MONITOR}\n{replicas}\n")).unwrap();
     let json = |words: &[&str]| {
         let output = run(words);
@@ -245,10 +245,15 @@ fn a_file_is_checked_for_programs_and_the_history_needs_a_place() {
     let (code, report) = json(&["check", "--json", conf.to_str().unwrap()]);
     assert_eq!((code, &report["ok"], &report["masters"]), (Some(0), &true.into(), &1.into()));
     let codes: Vec<_> = report["advice"].as_array().unwrap().iter().map(|a| a["code"].as_str().unwrap()).collect();
-    assert_eq!(codes, ["gate-stops-writes", "no-peer", "script"]);
-    dir.write("sentinel.conf", "prot 1\n").unwrap();
-    let (code, report) = json(&["check", "--json", conf.to_str().unwrap()]);
-    assert_eq!((code, &report["ok"], &report["problems"][0]["line"]), (Some(1), &false.into(), &1.into()));
+    assert_eq!(codes, ["gate-stops-writes", "no-peer"]);
+    let script = format!("{MONITOR}\nsentinel notification-script m /no/such\n");
+    for (lines, line) in [("prot 1\n", 1), (&*script, 2), ("port 0\ntls-port 1\n", 0)] {
+        dir.write("sentinel.conf", lines).unwrap();
+        let (code, report) = json(&["check", "--json", conf.to_str().unwrap()]);
+        assert_eq!((code, &report["ok"], &report["problems"][0]["line"]), (Some(1), &false.into(), &line.into()));
+        // What would not start is no good file, and what is no good file does not start.
+        assert_eq!(run(&[conf.to_str().unwrap()]).status.code(), Some(1), "{lines}");
+    }
     assert_eq!(run(&["history"]).status.code(), Some(2));
     assert_eq!(run(&["history", "--state", "/no/such"]).status.code(), Some(2));
 }

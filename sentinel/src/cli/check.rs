@@ -6,16 +6,15 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::args::Args;
+use super::files::FileError;
 use super::start::{self, StartError};
 use super::{NO, show};
 use crate::conf::{Advice, Config, Problem, advice};
-use crate::core::config::Fencing;
-use crate::server::is_executable;
 
 /// Reads the file and says what there is to say.
 pub(super) fn run(args: &Args) -> ExitCode {
     let file = args.conf.display().to_string();
-    let report = match start::read(args) {
+    let report = match start::read(args).and_then(|config| start::usable(&config).map(|()| config)) {
         Ok(config) => good(file, &config),
         Err(error) if !args.json => {
             eprintln!("{error}");
@@ -58,22 +57,20 @@ struct Hint {
 }
 
 fn good(file: String, config: &Config) -> Report {
-    let mut all = advice(config);
-    all.extend(scripts(config));
     let hint = |a: Advice| Hint { master: a.master.to_string(), code: a.code.to_owned(), text: a.text };
     Report {
         file,
         ok: true,
         masters: config.masters.len(),
         warnings: config.warnings.iter().map(place).collect(),
-        advice: all.into_iter().map(hint).collect(),
+        advice: advice(config).into_iter().map(hint).collect(),
         problems: Vec::new(),
     }
 }
 
 fn bad(file: String, error: &StartError) -> Report {
     let problems = match error {
-        StartError::Conf { problems, .. } => problems.0.iter().map(place).collect(),
+        StartError::File(FileError::Conf { problems, .. }) => problems.0.iter().map(place).collect(),
         other => vec![Place { file: None, line: 0, key: String::new(), what: other.to_string() }],
     };
     Report { file, problems, ..Report::default() }
@@ -82,24 +79,6 @@ fn bad(file: String, error: &StartError) -> Report {
 fn place(problem: &Problem) -> Place {
     let Problem { file, line, key, what } = problem.clone();
     Place { file, line, key, what }
-}
-
-/// Scripts that could not be run when they are needed.
-fn scripts(config: &Config) -> Vec<Advice> {
-    let mut all = Vec::new();
-    for (name, master) in &config.masters {
-        let settings = &master.settings;
-        let fence = match &settings.fencing {
-            Fencing::Command { script } => Some(script),
-            Fencing::None | Fencing::Gate { .. } | Fencing::OnReturn => None,
-        };
-        let known = [settings.notification_script.as_ref(), settings.client_reconfig_script.as_ref(), fence];
-        for path in known.into_iter().flatten().filter(|path| !is_executable(path)) {
-            let text = format!("{path} is no file that this user may run");
-            all.push(Advice { master: name.clone(), code: "script", text });
-        }
-    }
-    all
 }
 
 impl fmt::Display for Report {

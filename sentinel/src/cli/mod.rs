@@ -7,12 +7,14 @@
 //! | `kept` | what is changed at run time beside a file that is left alone |
 //! | `run` | a sentinel as a process: background, signals, exit code |
 //! | `log`, `notify` | its log; what systemd is told |
+//! | `files` | reading what a command line names |
 //! | `check` | what is wrong with a file, and what could be better |
 //! | `history`, `time` | what happened, from the disk |
 //! | `operator` | commands for a running sentinel |
 
 mod args;
 mod check;
+mod files;
 mod history;
 mod kept;
 mod log;

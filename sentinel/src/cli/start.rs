@@ -3,20 +3,22 @@
 //! Everything that can go wrong goes wrong here, before the first connection, with one sentence that says what to do.
 
 use std::ffi::OsString;
+use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::{fs, io};
+use std::path::PathBuf;
 
 use mainstay_registry::{Registry, RegistryError};
 use thiserror::Error;
 
 use super::args::Args;
+use super::files::{self, FileError};
 use super::kept::Kept;
-use crate::conf::{Config, Problems, arguments_to_text, parse_with};
+use crate::conf::{Config, Problem, Problems, arguments_to_text};
 use crate::core::durable::Durable;
 use crate::core::ids::RunId;
 use crate::publication::Publication;
 use crate::runtime::{self, Conf, Setup};
+use crate::server::{BindError, Server, is_executable};
 use crate::store::{Differs, Store, StoreError, merge};
 use crate::tls::Connector;
 
@@ -24,12 +26,12 @@ use crate::tls::Connector;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub(super) enum StartError {
-    #[error("{}: {source}", path.display())]
-    Read { path: PathBuf, source: io::Error },
-    #[error("{}:\n{problems}", path.display())]
-    Conf { path: PathBuf, problems: Problems },
+    #[error(transparent)]
+    File(#[from] FileError),
     #[error("{0}")]
     Tls(String),
+    #[error(transparent)]
+    Port(#[from] BindError),
     #[error("`sentinel metrics-bind {at}`: {source}")]
     Metrics { at: SocketAddr, source: io::Error },
     #[error(transparent)]
@@ -58,7 +60,7 @@ pub(super) fn read_changed(args: &Args) -> Result<(Config, Option<Kept>), StartE
     }
     let directory = state_directory(args, std::env::var_os("STATE_DIRECTORY"));
     let kept = Kept::look(&directory, &text, &included)
-        .map_err(|source| StartError::Read { path: directory.clone(), source })?;
+        .map_err(|source| FileError::Read { path: directory.clone(), source })?;
     let config = match kept.text() {
         Some(copy) => read_text(args, copy)?.0,
         None => config,
@@ -67,8 +69,7 @@ pub(super) fn read_changed(args: &Args) -> Result<(Config, Option<Kept>), StartE
 }
 
 fn text(args: &Args) -> Result<Vec<u8>, StartError> {
-    let read = |source| StartError::Read { path: args.conf.clone(), source };
-    let mut text = fs::read(&args.conf).map_err(read)?;
+    let mut text = files::read(&args.conf)?;
     if !args.directives.is_empty() {
         text.extend_from_slice(format!("\n{}", arguments_to_text(&args.directives)).as_bytes());
     }
@@ -77,17 +78,21 @@ fn text(args: &Args) -> Result<Vec<u8>, StartError> {
 
 /// What a text says, and what it includes.
 fn read_text(args: &Args, text: &[u8]) -> Result<(Config, Vec<Vec<u8>>), StartError> {
-    let beside = args.conf.parent().map(Path::to_owned).unwrap_or_default();
-    let mut included = Vec::new();
-    let include = |name: &str| {
-        let text = fs::read(beside.join(name)).map_err(|e| e.to_string())?;
-        included.push(text.clone());
-        Ok(text)
-    };
-    let parsed = parse_with(text, include);
-    let mut config = parsed.map_err(|problems| StartError::Conf { path: args.conf.clone(), problems })?;
+    let (mut config, included) = files::conf(&args.conf, text)?;
+    // As redis-sentinel does: a script that is missing is found now, and not in the failover that it is for.
+    let unfit = config.scripts.iter().filter(|script| !is_executable(&script.path));
+    let unfit: Vec<Problem> = unfit.map(|script| script.unfit.clone()).collect();
+    if !unfit.is_empty() {
+        return Err(FileError::Conf { path: args.conf.clone(), problems: Problems(unfit) }.into());
+    }
     config.server.log_format = args.log_format.unwrap_or(config.server.log_format);
     Ok((config, included))
+}
+
+/// That what the file names besides can be used: users, certificates, keys.
+pub(super) fn usable(config: &Config) -> Result<(), StartError> {
+    Server::usable(&config.server)?;
+    Connector::new(&config.server.tls).map(drop).map_err(StartError::Tls)
 }
 
 /// Opens the state, settles what holds, and writes both files, so that a disk that refuses is known now.
@@ -153,23 +158,17 @@ fn new_id() -> RunId {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
-
-    struct Dir(PathBuf);
-
-    impl Drop for Dir {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
+    use crate::scratch::Dir;
 
     fn dir(name: &str, conf: &str) -> (Dir, Args) {
-        let dir = std::env::temp_dir().join(format!("mainstay-start-{name}-{}", std::process::id()));
-        fs::create_dir_all(&dir).unwrap();
-        let path = dir.join("sentinel.conf");
+        let dir = Dir::new(&format!("start-{name}"));
+        let path = dir.0.join("sentinel.conf");
         fs::write(&path, conf).unwrap();
         let args = Args { conf: path, ..Args::default() };
-        (Dir(dir), args)
+        (dir, args)
     }
 
     const CONF: &str = "port 26379\nsentinel monitor m 127.0.0.1 6379 2\n";
@@ -236,7 +235,7 @@ mod tests {
         let problems = read(&args).unwrap_err().to_string();
         assert!(problems.contains("sentinel.conf") && problems.contains("prot"), "{problems}");
         args.conf = dir.0.join("none.conf");
-        assert!(matches!(read(&args), Err(StartError::Read { .. })));
+        assert!(matches!(read(&args), Err(StartError::File(FileError::Read { .. }))));
     }
 
     #[test]

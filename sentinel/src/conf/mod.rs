@@ -38,7 +38,7 @@ mod user;
 pub use advice::{Advice, advice};
 pub use lines::arguments_to_text;
 pub use option::{OptionError, change, words_of_option};
-pub use parse::{Config, parse, parse_with};
+pub use parse::{Config, NamedScript, parse, parse_with};
 pub use problem::{Problem, Problems};
 pub use rewrite::rewrite;
 pub(crate) use sentinel::announce;

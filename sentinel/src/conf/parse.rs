@@ -27,8 +27,19 @@ pub struct Config {
     pub masters: BTreeMap<MasterName, DurableMaster>,
     /// The URL of the registry that primaries and replicas are published into.
     pub registry: Option<String>,
+    /// The scripts it names.
+    pub scripts: Vec<NamedScript>,
     /// What is not wrong, but probably not meant.
     pub warnings: Vec<Problem>,
+}
+
+/// A script that a file names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedScript {
+    /// Its path.
+    pub path: String,
+    /// What is wrong with the file where this cannot be run.
+    pub unfit: Problem,
 }
 
 impl Config {

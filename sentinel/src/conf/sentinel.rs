@@ -3,7 +3,7 @@
 
 use super::lines::Line;
 use super::option::{self, OPTIONS, OptionError, number, yes_no};
-use super::parse::Parser;
+use super::parse::{NamedScript, Parser};
 use super::problem::hint;
 use super::server::LogFormat;
 use crate::core::config::{Secret, Settings};
@@ -109,13 +109,19 @@ fn master(parser: &mut Parser, line: &Line, directive: &str) -> Result<(), Strin
     }
     let Some(name) = line.words.get(2) else { return Err("a master's name expected".to_owned()) };
     let values = &line.words[3..];
-    let Some(master) = parser.config.masters.get_mut(&MasterName::from(name.as_str())) else {
-        // A `monitor` line that is wrong itself is one problem, not one for each line about that master.
-        if parser.named.contains(name) {
-            return Ok(());
+    let mut stand_in;
+    let master = match parser.config.masters.get_mut(&MasterName::from(name.as_str())) {
+        Some(master) => master,
+        // A `monitor` line that is wrong itself is one problem, and not one for each line about that master; what is
+        // wrong with the values of those is said all the same.
+        None if parser.named.contains(name) => {
+            stand_in = DurableMaster::new(Address::new("", 0), Settings::new(1));
+            &mut stand_in
         }
-        let near = hint(name, parser.named.iter().map(String::as_str));
-        return Err(format!("there is no `sentinel monitor {name} …`{near}"));
+        None => {
+            let near = hint(name, parser.named.iter().map(String::as_str));
+            return Err(format!("there is no `sentinel monitor {name} …`{near}"));
+        }
     };
     match (directive, values) {
         ("config-epoch", [value]) => master.config_epoch = epoch(value)?,
@@ -135,7 +141,15 @@ fn master(parser: &mut Parser, line: &Line, directive: &str) -> Result<(), Strin
         ("config-epoch" | "leader-epoch", _) => return Err("one value expected".to_owned()),
         ("known-replica" | "known-slave", _) => return Err("a host and a port expected".to_owned()),
         ("known-sentinel", _) => return Err("a host, a port and an id expected".to_owned()),
-        (option, values) => option::change(option, values).map_err(spoken)?.apply(&mut master.settings),
+        (option, values) => {
+            let change = option::change(option, values).map_err(spoken)?;
+            change.apply(&mut master.settings);
+            if let Some(path) = change.script() {
+                let what = format!("`{path}` is no file that this user may run");
+                let unfit = line.problem(format!("sentinel {directive} {name}"), what);
+                parser.config.scripts.push(NamedScript { path: path.to_owned(), unfit });
+            }
+        }
     }
     Ok(())
 }

@@ -163,6 +163,15 @@ impl Change {
         }
     }
 
+    /// The script that it names.
+    pub fn script(&self) -> Option<&str> {
+        match self {
+            Self::NotificationScript(script) | Self::ClientReconfigScript(script) => script.as_deref(),
+            Self::Fencing(Fencing::Command { script }) => Some(script),
+            _ => None,
+        }
+    }
+
     /// Option and value as the event `+set` shows them; secrets hidden.
     pub fn shown(&self) -> (&'static str, String) {
         let yes_no = |on: bool| String::from(if on { "yes" } else { "no" });

@@ -249,8 +249,7 @@ impl Sentinel {
         self.wait_or_give_up(m, f, m.settings.failover_timeout, What::AbortReplicaTimeout)
     }
 
-    /// A promotion whose outcome is not known is repeated; that changes nothing at a server that is a master. One that has
-    /// its votes no more sends none: somebody else may have promoted another one since.
+    /// A promotion of unknown outcome is repeated, which changes nothing at a master, while nobody else can promote.
     pub(super) fn promote_again(&mut self, m: &mut Master, f: &mut Failover, to: &Address) {
         if f.again > f.since && f.again <= self.now && self.still_leads(m, f) {
             self.run(m, Errand::Promote(f.epoch), Task::Promote(m.server_ref(to)));

@@ -97,28 +97,9 @@ pub fn read(dir: &Path) -> Result<Vec<Entry>, HistoryError> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
-
     use super::super::entry::What;
     use super::*;
-
-    struct Dir(PathBuf);
-
-    impl Dir {
-        fn new() -> Dir {
-            static COUNT: AtomicU32 = AtomicU32::new(0);
-            let n = COUNT.fetch_add(1, Ordering::Relaxed);
-            let dir = std::env::temp_dir().join(format!("mainstay-history-{}-{n}", std::process::id()));
-            fs::create_dir_all(&dir).unwrap();
-            Dir(dir)
-        }
-    }
-
-    impl Drop for Dir {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
+    use crate::scratch::Dir;
 
     fn event(at: u64) -> Entry {
         let what = |code: &str, text: &str| What {
@@ -134,7 +115,7 @@ mod tests {
 
     #[test]
     fn what_is_appended_is_read_again() {
-        let dir = Dir::new();
+        let dir = Dir::new("history");
         assert_eq!(read(&dir.0).unwrap(), []);
         let mut appender = Appender::new(dir.0.clone());
         appender.append(&[event(1)]).unwrap();
@@ -147,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_torn_last_line_costs_itself_only() {
-        let dir = Dir::new();
+        let dir = Dir::new("history");
         Appender::new(dir.0.clone()).append(&[event(1), event(2)]).unwrap();
         let path = dir.0.join(NOW);
         let whole = fs::read(&path).unwrap();
@@ -162,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_full_file_makes_room_and_the_newest_stay() {
-        let dir = Dir::new();
+        let dir = Dir::new("history");
         let mut appender = Appender::new(dir.0.clone());
         appender.full = 400;
         (0..100).for_each(|n| appender.append(&[event(n)]).unwrap());
@@ -175,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_disk_that_refuses_is_told_and_tried_again() {
-        let dir = Dir::new();
+        let dir = Dir::new("history");
         let mut appender = Appender::new(dir.0.join("missing"));
         assert!(appender.append(&[event(1)]).is_err());
         fs::create_dir(dir.0.join("missing")).unwrap();

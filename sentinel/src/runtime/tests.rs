@@ -1,31 +1,18 @@
 //! The loop by itself: what operators and peers ask, and a disk that refuses.
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use super::saving::{SAVED, UNSAVED};
 use super::*;
 use crate::core::config::Settings;
 use crate::core::durable::Durable;
 use crate::core::event::Question;
 use crate::core::ids::{Address, Epoch, MasterName, RunId};
+use crate::scratch::Dir;
 use crate::view::Tuning;
 
 const ME: RunId = RunId::from_number(7);
 
-/// A directory that is gone afterwards.
-struct Dir(PathBuf);
-
-impl Drop for Dir {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 fn start() -> (Dir, Handles, tokio::task::JoinHandle<End>) {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let n = COUNT.fetch_add(1, Ordering::Relaxed);
-    let dir = Dir(std::env::temp_dir().join(format!("mainstay-runtime-{}-{n}", std::process::id())));
+    let dir = Dir::new("runtime");
     let store = Store::open(&dir.0).unwrap();
     let (runtime, handles) = Runtime::new(Setup::new(Durable::new(ME), store, 26379, 1));
     let running = tokio::spawn(runtime.run(std::future::pending()));

@@ -81,6 +81,18 @@ impl Server {
         Ok(Self { listeners, config, users })
     }
 
+    /// That the files it needs can be used: users, certificates, keys.
+    ///
+    /// # Errors
+    /// What [`bind`](Self::bind) would say of them.
+    pub fn usable(config: &ServerConfig) -> Result<(), BindError> {
+        Users::new(config).map_err(BindError::Users)?;
+        match config.tls.port {
+            0 => Ok(()),
+            _ => encryption(&config.tls).map(drop),
+        }
+    }
+
     /// Where it listens.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.listeners.iter().filter_map(|(listener, _)| listener.local_addr().ok()).collect()

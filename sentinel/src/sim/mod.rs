@@ -15,6 +15,7 @@
 //! | [`net`] | who can reach whom, and how long it takes |
 //! | [`check`] | the invariants |
 //! | [`scenario`] | faults, and what is expected at the end |
+//! | `switchovers` | the faults of planned switchovers |
 //! | [`explore`] | exhaustive search over votes and epochs at small bounds |
 
 mod act;
@@ -26,6 +27,7 @@ pub mod node;
 mod replication;
 pub mod scenario;
 pub mod server;
+mod switchovers;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -159,27 +159,9 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
-
     use super::*;
     use crate::core::ids::{Epoch, RunId};
-
-    /// A directory that is gone afterwards.
-    struct Dir(PathBuf);
-
-    impl Dir {
-        fn new() -> Dir {
-            static COUNT: AtomicU32 = AtomicU32::new(0);
-            let n = COUNT.fetch_add(1, Ordering::Relaxed);
-            Dir(std::env::temp_dir().join(format!("mainstay-store-{}-{n}", std::process::id())))
-        }
-    }
-
-    impl Drop for Dir {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
+    use crate::scratch::Dir;
 
     fn state(epoch: u64) -> Durable {
         Durable { current_epoch: Epoch(epoch), ..Durable::new(RunId::from_number(7)) }
@@ -187,7 +169,7 @@ mod tests {
 
     #[test]
     fn the_last_state_is_found_again() {
-        let dir = Dir::new();
+        let dir = Dir::new("store");
         {
             let store = Store::open(&dir.0.join("deep")).unwrap();
             assert!(store.load().unwrap().is_none());
@@ -200,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_half_written_new_file_changes_nothing() {
-        let dir = Dir::new();
+        let dir = Dir::new("store");
         let store = Store::open(&dir.0).unwrap();
         store.save(&state(1)).unwrap();
         fs::write(dir.0.join("state.new"), "mainstay-sent").unwrap();
@@ -212,7 +194,7 @@ mod tests {
 
     #[test]
     fn one_process_at_a_time() {
-        let dir = Dir::new();
+        let dir = Dir::new("store");
         let store = Store::open(&dir.0).unwrap();
         assert!(matches!(Store::open(&dir.0), Err(StoreError::Locked { .. })));
         drop(store);
@@ -221,7 +203,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said_with_the_path() {
-        let dir = Dir::new();
+        let dir = Dir::new("store");
         let store = Store::open(&dir.0).unwrap();
         fs::write(dir.0.join("state"), "rubbish").unwrap();
         let damaged = store.load().unwrap_err();

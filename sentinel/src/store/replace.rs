@@ -63,26 +63,13 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::scratch::Dir;
 
     const STEPS: [Step; 5] = [Step::Create, Step::Write, Step::Sync, Step::Rename, Step::SyncDirectory];
 
-    struct Dir(PathBuf);
-
-    impl Drop for Dir {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
-    fn dir(name: &str) -> Dir {
-        let dir = std::env::temp_dir().join(format!("mainstay-replace-{name}-{}", std::process::id()));
-        fs::create_dir_all(&dir).unwrap();
-        Dir(dir)
-    }
-
     #[test]
     fn a_failure_at_each_step_leaves_one_of_both_whole() {
-        let dir = dir("fail");
+        let dir = Dir::new("replace-fail");
         let path = dir.0.join("f");
         for (n, failing) in STEPS.into_iter().enumerate() {
             fs::write(&path, "old").unwrap();
@@ -97,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_crash_at_each_step_leaves_one_of_both_whole() {
-        let dir = dir("crash");
+        let dir = Dir::new("replace-crash");
         let path = dir.0.join("f");
         for (n, last) in STEPS.into_iter().enumerate() {
             fs::write(&path, "old").unwrap();
@@ -115,7 +102,7 @@ mod tests {
 
     #[test]
     fn permissions_stay() {
-        let dir = dir("mode");
+        let dir = Dir::new("replace-mode");
         let path = dir.0.join("f");
         fs::write(&path, "old").unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();

@@ -1,5 +1,7 @@
 //! The command line of `cargo bench-rpc`.
 
+use testbed::words::{Only, Words};
+
 const USAGE: &str = "\
 cargo bench-rpc [--rounds N] [--seconds S] [--only PART]… [--json]
 
@@ -13,31 +15,27 @@ pub(crate) struct Args {
     pub(crate) rounds: u32,
     pub(crate) seconds: f64,
     pub(crate) json: bool,
-    only: Vec<String>,
+    only: Only,
 }
 
 impl Args {
     pub(crate) fn wants(&self, label: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|part| label.contains(part.as_str()))
+        self.only.wants(label)
     }
 }
 
 /// # Errors
 /// The usage, when it was asked for or nothing else is understood.
 pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Args, String> {
-    let mut parsed = Args { rounds: 5, seconds: 2.0, json: false, only: Vec::new() };
-    let mut args = args.enumerate();
-    while let Some((i, arg)) = args.next() {
-        let mut value = || args.next().map(|(_, v)| v).ok_or_else(|| format!("{arg} needs a value\n\n{USAGE}"));
-        match arg.as_str() {
-            // The alias ends in `--`; whoever writes one more means the same.
-            "--" if i == 0 => {}
-            "--help" | "-h" => return Err(USAGE.to_owned()),
+    let mut parsed = Args { rounds: 5, seconds: 2.0, json: false, only: Only::default() };
+    let mut words = Words::new(args, USAGE);
+    while let Some(option) = words.option()? {
+        match option.as_str() {
             "--json" => parsed.json = true,
-            "--only" => parsed.only.push(value()?),
-            "--rounds" => parsed.rounds = value()?.parse().map_err(|e| format!("--rounds: {e}"))?,
-            "--seconds" => parsed.seconds = value()?.parse().map_err(|e| format!("--seconds: {e}"))?,
-            _ => return Err(format!("unknown option {arg}\n\n{USAGE}")),
+            "--only" => parsed.only.add(words.value()?),
+            "--rounds" => parsed.rounds = words.number()?,
+            "--seconds" => parsed.seconds = words.number()?,
+            _ => return Err(words.unknown()),
         }
     }
     if parsed.rounds == 0 || !(0.05..=600.0).contains(&parsed.seconds) {

@@ -14,25 +14,13 @@ use std::process::ExitCode;
 use args::Args;
 use peers::{CANDIDATES, Candidate, Figures};
 use rows::{Kind, Row};
+use testbed::words;
 
 /// What was measured: by row and candidate, a value for each round.
 type Measured = BTreeMap<(usize, usize), Vec<Figures>>;
 
 fn main() -> ExitCode {
-    let args = match args::parse(std::env::args().skip(1)) {
-        Ok(args) => args,
-        Err(e) => {
-            eprintln!("{e}");
-            return ExitCode::from(2);
-        }
-    };
-    match bench(&args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("{e}");
-            ExitCode::FAILURE
-        }
-    }
+    words::run(args::parse(std::env::args().skip(1)), bench)
 }
 
 fn bench(args: &Args) -> Result<(), String> {

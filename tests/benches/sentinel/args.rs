@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use testbed::words::{Only, Words};
+
 const USAGE: &str = "\
 cargo bench-sentinel [--runs N] [--scenario PART]… [--seconds S] [--quick] [--program PATH] [--json]
 
@@ -10,6 +12,7 @@ cargo bench-sentinel [--runs N] [--scenario PART]… [--seconds S] [--quick] [--
   --scenario PART  only rows whose label holds PART, such as `kill-200`, `stop` or `partition-1000-gate`
   --seconds S      how long a master is stopped or cut off, and CPU is measured (20)
   --quick          one run, 8 seconds
+  --slow MS        of a run whose first write or agreement takes longer, what the sentinels and servers wrote is shown
   --program PATH   a mainstay-sentinel that was built already
   --json           one line of JSON at the end";
 
@@ -19,35 +22,39 @@ pub(crate) struct Args {
     pub(crate) away: Duration,
     pub(crate) json: bool,
     pub(crate) program: Option<PathBuf>,
-    only: Vec<String>,
+    /// In milliseconds.
+    pub(crate) slow: Option<f64>,
+    only: Only,
 }
 
 impl Args {
     pub(crate) fn wants(&self, label: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|part| label.contains(part.as_str()))
+        self.only.wants(label)
     }
 }
 
 /// # Errors
 /// The usage, when it was asked for or nothing else is understood.
 pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Args, String> {
-    let mut parsed = Args { runs: None, away: Duration::from_secs(20), json: false, program: None, only: Vec::new() };
-    let mut args = args.enumerate();
-    while let Some((i, arg)) = args.next() {
-        let mut value = || args.next().map(|(_, v)| v).ok_or_else(|| format!("{arg} needs a value\n\n{USAGE}"));
-        match arg.as_str() {
-            // The alias ends in `--`; whoever writes one more means the same.
-            "--" if i == 0 => {}
-            "--help" | "-h" => return Err(USAGE.to_owned()),
+    let mut parsed = Args {
+        runs: None,
+        away: Duration::from_secs(20),
+        json: false,
+        program: None,
+        slow: None,
+        only: Only::default(),
+    };
+    let mut words = Words::new(args, USAGE);
+    while let Some(option) = words.option()? {
+        match option.as_str() {
             "--json" => parsed.json = true,
             "--quick" => (parsed.runs, parsed.away) = (Some(1), Duration::from_secs(8)),
-            "--program" => parsed.program = Some(value()?.into()),
-            "--scenario" => parsed.only.push(value()?),
-            "--runs" => parsed.runs = Some(value()?.parse().map_err(|e| format!("--runs: {e}"))?),
-            "--seconds" => {
-                parsed.away = Duration::from_secs(value()?.parse().map_err(|e| format!("--seconds: {e}"))?);
-            }
-            _ => return Err(format!("unknown option {arg}\n\n{USAGE}")),
+            "--program" => parsed.program = Some(words.value()?.into()),
+            "--slow" => parsed.slow = Some(words.number()?),
+            "--scenario" => parsed.only.add(words.value()?),
+            "--runs" => parsed.runs = Some(words.number()?),
+            "--seconds" => parsed.away = Duration::from_secs(words.number()?),
+            _ => return Err(words.unknown()),
         }
     }
     if parsed.runs == Some(0) || !(1..=600).contains(&parsed.away.as_secs()) {

@@ -15,30 +15,16 @@ use std::process::ExitCode;
 use args::Args;
 use rows::{ROWS, Row};
 use run::{Figures, Programs};
-use testbed::reap;
+use testbed::{reap, words};
 
 /// What was measured: by the index of the row, a value for each run.
 type Measured = BTreeMap<usize, Vec<Figures>>;
 
 fn main() -> ExitCode {
-    let args = match args::parse(std::env::args().skip(1)) {
-        Ok(args) => args,
-        Err(e) => {
-            eprintln!("{e}");
-            return ExitCode::from(2);
-        }
-    };
-    if let Err(e) = reap::adopt_orphans_and_end_them_on_signals() {
-        eprintln!("{e}");
-        return ExitCode::FAILURE;
-    }
-    match bench(&args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("{e}");
-            ExitCode::FAILURE
-        }
-    }
+    words::run(args::parse(std::env::args().skip(1)), |args| {
+        reap::adopt_orphans_and_end_them_on_signals().map_err(|e| e.to_string())?;
+        bench(args)
+    })
 }
 
 fn bench(args: &Args) -> Result<(), String> {
@@ -56,7 +42,7 @@ fn bench(args: &Args) -> Result<(), String> {
         for turn in 0..chosen.len() {
             let r = chosen[(turn + round) % chosen.len()];
             if round < runs(&ROWS[r]) {
-                let figures = run::run(&ROWS[r], &programs, args.away, round)?;
+                let figures = run::run(&ROWS[r], &programs, args, round)?;
                 eprintln!("{} of {rounds}: {:<34} {}", round + 1, ROWS[r].label(), report::figures(&figures));
                 measured.entry(r).or_default().push(figures);
             }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use testbed::redis::{Ack, Found, Group, NAME, Seeker, Sentinel, Writer, Writes};
 use testbed::{Hosts, Place, Scratch, cargo, eventually};
 
+use crate::args::Args;
 use crate::rows::{Fencing, Row, Scenario, Who};
 
 /// How long anything that follows from the fault may take.
@@ -68,21 +69,25 @@ impl Programs {
     }
 }
 
-/// Runs a row once. `away` is how long the master is stopped or cut off.
-pub(crate) fn run(row: &Row, programs: &Programs, away: Duration, round: usize) -> Result<Figures, String> {
+/// Runs a row once.
+pub(crate) fn run(row: &Row, programs: &Programs, args: &Args, round: usize) -> Result<Figures, String> {
     let mut stage = Stage::set(row, &programs.of(row.who))?;
     let clients = Clients::start(&stage);
     // The phase between the last PING and the fault differs from run to run, for both candidates alike.
     std::thread::sleep(Duration::from_millis(round as u64 * 137 % 1_000));
     let begin = Instant::now();
-    let seeker = stage.fault(row, away)?;
+    let seeker = stage.fault(row, args.away)?;
     let found = seeker.found();
     let next = stage.group.addresses().iter().position(|a| *a == found.master).ok_or("an unknown master is shown")?;
     if row.scenario == Scenario::Switchover {
         clients.leave();
     }
     stage.over(next);
-    Ok(clients.end(&stage, next, begin, found))
+    let figures = clients.end(&stage, next, begin, found);
+    if args.slow.is_some_and(|most| figures.first_write_ms > most || figures.agree_ms > most) {
+        stage.tell();
+    }
+    Ok(figures)
 }
 
 /// A group, and where everything is.
@@ -157,6 +162,16 @@ impl Stage {
             Scenario::Partition => self.cut(away).map_err(failed)?,
         }
         Ok(seeker)
+    }
+
+    /// What everybody wrote.
+    fn tell(&mut self) {
+        for sentinel in &self.group.sentinels {
+            eprintln!("--- sentinel {}\n{}", sentinel.address(), sentinel.process_output());
+        }
+        for server in &mut self.group.servers {
+            eprintln!("--- server {}\n{}", server.address(), server.process().stdout());
+        }
     }
 
     fn cut(&self, away: Duration) -> std::io::Result<()> {

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use std::{fs, io};
 
 use thiserror::Error;
 
+use super::super::files::{self, FileError};
 use super::order::Reach;
-use crate::conf::{Config, Problems, ServerConfig, TlsConfig, parse_with};
+use crate::conf::{Config, ServerConfig, TlsConfig};
 use crate::core::config::Secret;
 use crate::core::ids::{Address, MasterName};
 use crate::tls::Connector;
@@ -29,10 +29,8 @@ pub(super) struct Door {
 /// Why it cannot be said how.
 #[derive(Debug, Error)]
 pub(super) enum DoorError {
-    #[error("{}: {source}", path.display())]
-    Read { path: PathBuf, source: io::Error },
-    #[error("{}:\n{problems}", path.display())]
-    Conf { path: PathBuf, problems: Problems },
+    #[error(transparent)]
+    File(#[from] FileError),
     #[error("{0}")]
     Tls(String),
 }
@@ -59,11 +57,8 @@ impl Door {
     }
 }
 
-fn read(path: &Path) -> Result<Config, DoorError> {
-    let text = fs::read(path).map_err(|source| DoorError::Read { path: path.to_owned(), source })?;
-    let beside = path.parent().map(Path::to_owned).unwrap_or_default();
-    let include = |name: &str| fs::read(beside.join(name)).map_err(|e| e.to_string());
-    parse_with(&text, include).map_err(|problems| DoorError::Conf { path: path.to_owned(), problems })
+fn read(path: &Path) -> Result<Config, FileError> {
+    Ok(files::conf(path, &files::read(path)?)?.0)
 }
 
 /// Where a sentinel of this file listens: at the first address that is one, else on this machine.
@@ -132,13 +127,18 @@ impl Access {
 /// What was said, or what the file says that was named.
 fn secret(said: Option<&Secret>, file: Option<&Path>) -> Result<Option<Secret>, DoorError> {
     let Some(path) = file else { return Ok(said.cloned()) };
-    let text = fs::read_to_string(path).map_err(|source| DoorError::Read { path: path.to_owned(), source })?;
+    let text = files::read(path)?;
+    let text = String::from_utf8_lossy(&text);
     Ok(Some(Secret(text.trim_end_matches(['\r', '\n']).to_owned())))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::conf::parse;
+    use crate::scratch::Dir;
 
     fn reach() -> Reach {
         Reach {
@@ -155,23 +155,9 @@ mod tests {
         }
     }
 
-    struct Dir(PathBuf);
-
-    impl Drop for Dir {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
-    fn dir(name: &str) -> Dir {
-        let dir = std::env::temp_dir().join(format!("mainstay-door-{name}-{}", std::process::id()));
-        fs::create_dir_all(&dir).unwrap();
-        Dir(dir)
-    }
-
     #[test]
     fn what_is_said_goes_before_what_the_file_says() {
-        let dir = dir("said");
+        let dir = Dir::new("door-said");
         let conf = dir.0.join("s.conf");
         fs::write(&conf, "port 26400\nbind -::* 10.0.0.7\nrequirepass secret\n").unwrap();
         let mut reach = Reach { conf: Some(conf), ..reach() };
@@ -185,7 +171,7 @@ mod tests {
 
     #[test]
     fn data_servers_have_credentials_of_their_own() {
-        let dir = dir("access");
+        let dir = Dir::new("door-access");
         let conf = dir.0.join("s.conf");
         fs::write(&conf, "sentinel monitor m 10.0.0.1 6379 2\nsentinel auth-user m u\nsentinel auth-pass m p\n")
             .unwrap();
@@ -209,10 +195,10 @@ mod tests {
 
     #[test]
     fn files_that_cannot_be_used_are_named() {
-        let dir = dir("bad");
+        let dir = Dir::new("door-bad");
         let path = dir.0.join("s.conf");
         let with = Reach { conf: Some(path.clone()), ..reach() };
-        assert!(matches!(Door::open(&with), Err(DoorError::Read { .. })));
+        assert!(matches!(Door::open(&with), Err(DoorError::File(FileError::Read { .. }))));
         fs::write(&path, "prot 1\n").unwrap();
         assert!(Door::open(&with).unwrap_err().to_string().contains("did you mean `port`?"));
         let without = Reach { tls: true, ..reach() };
@@ -221,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_file_whose_only_port_is_encrypted_wants_encryption() {
-        let server = |text: &str| parse_with(text.as_bytes(), |_| Err(String::new())).unwrap().server;
+        let server = |text: &str| parse(text.as_bytes()).unwrap().server;
         let with = Reach { conf: Some("s.conf".into()), ..reach() };
         let only = server("port 0\ntls-port 26390\n");
         assert!(tls(&with, &only).is_some_and(|tls| tls.replication));
