@@ -15,7 +15,7 @@ pub trait Inspect: Send + Sync + fmt::Debug {
     /// what the registry itself can hold.
     ///
     /// # Errors
-    /// [`RegistryError::Unavailable`] and its kin when the registry does not answer, within 5 s.
+    /// [`RegistryError::Unavailable`] and its kin when the registry does not answer, each question within 5 s.
     fn list<'a>(&'a self, interface: Option<&'a str>) -> Inspection<'a, Result<Listing, RegistryError>>;
 
     /// What can be checked of the registry and of the way to it, each within 5 s. Changes nothing.

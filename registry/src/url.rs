@@ -76,7 +76,7 @@ fn connect_one(url: &RegistryUrl, _links: &Links) -> Result<Hub, RegistryError> 
         Adapter::Zookeeper => {
             let registry = crate::zookeeper::ZookeeperRegistry::from_url(url)?;
             let config = crate::zookeeper::ZookeeperConfig::beside(&registry);
-            Ok(Hub::new(registry).with_config(config))
+            Ok(Hub::new(registry.clone()).with_config(config).with_inspect(registry))
         }
         #[cfg(feature = "nacos")]
         Adapter::Nacos => Ok(Hub::new(crate::nacos::NacosRegistry::from_url(url)?)),

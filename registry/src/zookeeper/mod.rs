@@ -13,9 +13,11 @@
 //! | `record.rs` | a registration's nodes |
 //! | `follow.rs` | the consumers of a lookup |
 //! | `config.rs` | the config centre |
+//! | `inspect.rs` | what lies there, for people |
 
 mod config;
 mod follow;
+mod inspect;
 mod nodes;
 mod record;
 mod session;
