@@ -146,12 +146,17 @@ pub(crate) const GROUPS: &[Group] = &[
     },
     Group {
         name: "registries",
-        about: "the registry on real servers of ZooKeeper, through their deaths and cuts",
+        about: "the registry on real servers of ZooKeeper and Nacos, through their deaths and cuts",
         needs: &[
             Need::Debian { program: "java", package: "default-jre-headless" },
             Need::Debian { program: "zooinspector", package: "zookeeper" },
+            Need::Debian { program: "javac", package: "default-jdk-headless" },
+            Need::Nacos,
         ],
-        steps: &[step(Real, "ZooKeeper", Target(TESTS, "registry_zookeeper"))],
+        steps: &[
+            step(Real, "ZooKeeper", Target(TESTS, "registry_zookeeper")),
+            step(Real, "Nacos", Target(TESTS, "registry_nacos")),
+        ],
     },
     Group {
         name: "sentinel",

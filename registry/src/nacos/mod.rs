@@ -36,6 +36,7 @@ mod wire;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
 };
 
 use self::{
@@ -47,6 +48,7 @@ use self::{
     url::Place,
 };
 use crate::{
+    backoff::Backoff,
     capability::Capabilities,
     controller::Timing,
     error::RegistryError,
@@ -57,6 +59,9 @@ use crate::{
     port::{Discover, Lookup, MAX_SKIPPED, Registry, Survey},
     url::RegistryUrl,
 };
+
+/// A registration that waits for a connection costs nothing, so it looks often.
+const TRIES: Backoff = Backoff { first: Duration::from_millis(100), max: Duration::from_secs(2) };
 
 /// A Nacos; clones share one connection.
 #[derive(Clone, Debug)]
@@ -126,7 +131,7 @@ impl Registry for NacosRegistry {
     fn register(&self, registration: Registration) -> Lease {
         self.core.keep();
         let record = NacosRecord::new(self.core.clone(), registration.instance.id.clone());
-        keep(record, registration, Timing::default())
+        keep(record, registration, Timing { backoff: TRIES, ..Timing::default() })
     }
 
     fn capabilities(&self) -> Capabilities {

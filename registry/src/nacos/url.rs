@@ -85,7 +85,7 @@ impl Place {
     /// # Errors
     /// [`RegistryError::BadUrl`].
     pub(super) fn without_secrets(url: &RegistryUrl) -> Result<Self, RegistryError> {
-        url.only_parameters(&["group", "user", "password", "grpc-port", "register-mode"])?;
+        url.only_parameters(&["group", "user", "password", "grpc-port"])?;
         url.no_user()?;
         let grpc: Option<u16> = url.parameter_as("grpc-port")?;
         let servers: Vec<Server> =

@@ -7,6 +7,8 @@ use mainstay_registry::{
     ServiceKey,
 };
 
+use tokio::time::timeout;
+
 use crate::support::{DEADLINE, eventually, follow_until, next, stock};
 
 /// One registry under test.
@@ -270,7 +272,8 @@ async fn detects_a_kill<S: Subject>(subject: &S) {
     let mut changes = consumer.subscribe(lookup("a.B:1"));
     let kill = subject.killable("victim", "a.B:1");
     let mut known = vec![];
-    follow_until(&mut changes, &mut known, "it is up", |known| known.len() == 1).await;
+    follow_until(&mut changes, &mut known, "it is up", |known| matches!(known, [one] if one.id.as_str() == "victim"))
+        .await;
     let killed = tokio::time::Instant::now();
     kill();
     let change = next(&mut changes).await;
@@ -285,10 +288,11 @@ async fn detects_a_stop<S: Subject>(subject: &S) {
     let mut changes = consumer.subscribe(lookup("a.B:1"));
     let mut stop = subject.stoppable("sleeper", "a.B:1");
     let mut known = vec![];
-    follow_until(&mut changes, &mut known, "it is up", |known| known.len() == 1).await;
+    follow_until(&mut changes, &mut known, "it is up", |known| matches!(known, [one] if one.id.as_str() == "sleeper"))
+        .await;
     let stopped = tokio::time::Instant::now();
     stop(true);
-    let change = next(&mut changes).await;
+    let change = timeout(S::NOTICES, changes.next()).await.expect("it is noticed").expect("an open stream");
     let took = stopped.elapsed();
     assert_eq!(change, Change::Down(InstanceId::new("sleeper"), gone::<S>(DownCause::Died)));
     stop(false);

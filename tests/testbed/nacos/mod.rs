@@ -72,10 +72,7 @@ impl Nacos {
             let process = launch(name, &home);
             let password = password.map(str::to_owned);
             let mut nacos = Nacos { process, name: name.to_owned(), port, password, home };
-            if poll(START, || {
-                nacos.process.ended().is_some().then_some(true).or_else(|| nacos.is_up().then_some(false))
-            }) != Some(true)
-            {
+            if nacos.comes_up() {
                 nacos.wait();
                 return nacos;
             }
@@ -110,8 +107,14 @@ impl Nacos {
     /// When it does not start.
     #[track_caller]
     pub fn again(&mut self) {
-        self.launch_again();
-        self.wait();
+        let _one_at_a_time = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..STARTS {
+            self.process = launch(&self.name, &self.home);
+            if self.comes_up() {
+                return self.wait();
+            }
+        }
+        panic!("{} ended {STARTS} times while it started:\n{}", self.name, self.process.stdout());
     }
 
     /// Starts it again on its ports without data, once its process has ended, and waits until it is ready.
@@ -128,15 +131,6 @@ impl Nacos {
             }
         }
         self.again();
-    }
-
-    /// [`again`](Nacos::again) without waiting.
-    ///
-    /// # Panics
-    /// When there is no such program.
-    #[track_caller]
-    pub fn launch_again(&mut self) {
-        self.process = launch(&self.name, &self.home);
     }
 
     /// Waits until it is ready.
@@ -158,8 +152,11 @@ impl Nacos {
         }
     }
 
-    fn is_up(&self) -> bool {
-        is_up(self.address())
+    /// Whether it is up, or false when it has ended before; also true when it takes too long, which the wait then tells.
+    fn comes_up(&mut self) -> bool {
+        let address = self.address();
+        let came = || self.process.ended().is_some().then_some(false).or_else(|| is_up(address).then_some(true));
+        poll(START, came).unwrap_or(true)
     }
 
     /// Asks its HTTP API, as its user when it wants to know who asks.
