@@ -7,7 +7,9 @@ use testbed::Nacos;
 use tokio::time::Instant;
 
 use crate::{
+    ENTRY,
     bed::{KEY, hub, lookup, namespace, shared},
+    child::Provider,
     support::{DEADLINE, eventually, follow_until, stock},
 };
 
@@ -150,4 +152,15 @@ async fn two_instances_of_one_process_are_two_and_leave_one_by_one() {
     assert!(matches!(&heard[..], [Change::Down(id, _)] if id.as_str() == "one"), "{heard:?}");
     leases.remove(0).withdraw(Duration::from_secs(5)).await.unwrap();
     follow_until(&mut changes, &mut known, "nobody is left", <[_]>::is_empty).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_process_is_found_and_says_goodbye() {
+    let (nacos, namespace) = (shared(), namespace());
+    let consumer = hub(nacos.address(), &namespace);
+    let (mut changes, mut known) = (consumer.subscribe(lookup()), vec![]);
+    let provider = Provider::start(ENTRY, &format!("nacos://{}/{namespace}", nacos.address()), "one", KEY);
+    follow_until(&mut changes, &mut known, "it is up", |known| known.len() == 1).await;
+    provider.leave();
+    follow_until(&mut changes, &mut known, "it left", <[_]>::is_empty).await;
 }
