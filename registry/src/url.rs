@@ -50,7 +50,8 @@ pub fn connect_with(url: &str, links: Links) -> Result<Hub, RegistryError> {
 }
 
 /// One of them.
-fn connect_one(url: &RegistryUrl, _links: &Links) -> Result<Hub, RegistryError> {
+#[cfg_attr(not(feature = "zookeeper"), expect(unused_variables, reason = "only some registries have a use for links"))]
+fn connect_one(url: &RegistryUrl, links: &Links) -> Result<Hub, RegistryError> {
     match Adapter::of(url)? {
         #[cfg(feature = "file")]
         Adapter::File => {
@@ -74,7 +75,7 @@ fn connect_one(url: &RegistryUrl, _links: &Links) -> Result<Hub, RegistryError> 
         }
         #[cfg(feature = "zookeeper")]
         Adapter::Zookeeper => {
-            let registry = crate::zookeeper::ZookeeperRegistry::from_url(url)?;
+            let registry = crate::zookeeper::ZookeeperRegistry::linked(url, links)?;
             let config = crate::zookeeper::ZookeeperConfig::beside(&registry);
             Ok(Hub::new(registry.clone()).with_config(config).with_inspect(registry))
         }
@@ -93,6 +94,8 @@ pub fn check(url: &str) -> Result<(), RegistryError> {
         match Adapter::of(&url)? {
             #[cfg(feature = "nacos")]
             Adapter::Nacos => crate::nacos::NacosRegistry::check(&url),
+            #[cfg(feature = "zookeeper")]
+            Adapter::Zookeeper => crate::zookeeper::Place::without_secrets(&url).map(drop),
             _ => Ok(()),
         }
     })

@@ -14,6 +14,10 @@ mod conform;
 mod faults;
 #[path = "registry_zookeeper/garbage.rs"]
 mod garbage;
+#[path = "registry_zookeeper/levels.rs"]
+mod levels;
+#[path = "registry_zookeeper/outage.rs"]
+mod outage;
 #[path = "registry_zookeeper/raw.rs"]
 mod raw;
 #[path = "../../registry/tests/conformance/rows.rs"]

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::metadata::MetadataInfo;
-use crate::instance::Registration;
+use super::{metadata::MetadataInfo, provider::ProviderUrl};
+use crate::{instance::Registration, key::ServiceKey};
 
 /// Largest instance that is taken, in bytes.
 pub const MAX_INSTANCE: usize = 64 * 1024;
@@ -176,6 +176,22 @@ impl ServiceInstance {
         self.metadata.iter().filter(move |(name, _)| ours(name)).map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// What can be said of it while its content is not known: it offers `key` at its port for gRPC, if it has one.
+    pub(super) fn assumed(&self, key: &ServiceKey) -> ProviderUrl {
+        let mut parameters: BTreeMap<_, _> =
+            self.own_parameters().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let mut set = |name: &str, value: &Option<String>| {
+            if let Some(value) = value.clone().filter(|value| value != "*") {
+                parameters.insert(name.to_owned(), value);
+            }
+        };
+        set("application", &Some(self.application.clone()));
+        set("group", &key.group);
+        set("version", &key.version);
+        let port = self.endpoint("tri").unwrap_or(0);
+        ProviderUrl::new("tri", &self.host, port, &key.interface, parameters)
+    }
+
     fn text(&self, name: &str) -> Option<&str> {
         self.metadata.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
@@ -186,7 +202,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Instance, InstanceId, ServiceKey};
+    use crate::{Instance, InstanceId};
 
     const JAVA: &str = include_str!("../../tests/dubbo/zk-java-all.txt");
     const REMOTE: &str = include_str!("../../tests/dubbo/zk-java-all-remote-group-version.txt");

@@ -7,6 +7,7 @@
 //! | `provider.rs` | the interface level: a provider as a URL, and what it offers |
 //! | `instance.rs` | the application level: one process of an application |
 //! | `metadata.rs` | the application level: what an application offers, as a document with a revision |
+//! | `levels.rs` | which of both levels a consumer takes |
 //! | `fetch.rs` | the port by which a provider is asked for that document |
 //!
 //! Read from the sources of Dubbo Java 3.3 and dubbo-go 3.3, and compared with what both wrote into real registries.
@@ -14,10 +15,12 @@
 pub mod escape;
 mod fetch;
 mod instance;
+mod levels;
 mod metadata;
 mod provider;
 
 pub use fetch::{FetchMetadata, Fetched, Links, MetadataAddress};
 pub use instance::{BadInstance, MAX_INSTANCE, MetadataSource, ServiceInstance};
+pub use levels::{Listed, Offers, choose};
 pub use metadata::{BadMetadata, MAX_METADATA, MetadataInfo, ServiceInfo};
 pub use provider::{MAX_URL, ProviderUrl, Skipped};

@@ -1,10 +1,11 @@
 //! The consumers of one lookup: watch first, then list, and list again whenever something may have been missed.
 //!
 //! The list is what counts; a watch only says when to look. So events that are lost with a connection cost nothing, bursts
-//! coalesce, and only nodes that were not seen before are read.
+//! coalesce, and only nodes that were not seen before are read. Both of Dubbo's levels are followed, and one is taken.
 
 use std::{
     collections::BTreeMap,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -16,12 +17,14 @@ use tokio::{
 use zookeeper_client::{Client, Error, OneshotWatcher, SessionId};
 
 use super::{
-    nodes::{Nodes, said},
-    session::{Link, PATIENCE},
+    applications::Applications,
+    library::Library,
+    nodes::{Nodes, is_name, said},
+    session::{Link, PATIENCE, bounded},
 };
 use crate::{
     backoff::spread,
-    dubbo::{ProviderUrl, Skipped},
+    dubbo::{Listed, Offers, ProviderUrl, Skipped, choose},
     feed::InstanceSet,
     instance::{Instance, fresh},
     keeper::Keeper,
@@ -82,6 +85,8 @@ pub(super) struct Follower {
     pub(super) news: Arc<Mutex<News>>,
     /// Nodes that were read once.
     pub(super) read: BTreeMap<String, Read>,
+    /// What applications offer.
+    pub(super) library: Arc<Library>,
 }
 
 impl Follower {
@@ -115,38 +120,54 @@ impl Follower {
         matches!(&*self.link.borrow(), Link::Up(_))
     }
 
-    /// Follows the providers until something happens to the connection.
+    /// Follows both levels until something happens to the connection.
     async fn follow(&mut self, client: &Client) {
-        let path = self.nodes.providers(&self.lookup.key.interface);
+        let mut watches = Watches::default();
         loop {
-            let listed = match timeout(PATIENCE, list(client, &path)).await {
-                Ok(result) => result.map_err(|error| said(&error)),
-                Err(_) => Err(format!("no answer within {PATIENCE:?}")),
-            };
-            let (watcher, again) = match listed {
-                Ok((names, watcher)) => {
-                    self.answered(names).await;
+            let again = match self.look(client, &mut watches).await {
+                Ok(()) => {
+                    let all_known = self.answered(client, &watches.applications).await;
                     let held = lock(&self.news).hold.is_some();
-                    (Some(watcher), if held { SOON } else { spread(EVERY, fresh()) })
+                    if held || !all_known { SOON } else { spread(EVERY, fresh()) }
                 }
-                Err(why) => {
-                    self.silent(&format!("listing {path}: {why}")).await;
-                    (None, SOON)
-                }
-            };
-            let listed_at = Instant::now();
-            let changed = async {
-                match watcher {
-                    Some(watcher) => drop(watcher.changed().await),
-                    None => std::future::pending().await,
+                Err(error) => {
+                    watches = Watches::default();
+                    self.silent(&format!("listing {}: {}", self.lookup.key.interface, said(&error))).await;
+                    SOON
                 }
             };
+            let looked_at = Instant::now();
+            let Watches { nodes, mapping, applications } = &mut watches;
             tokio::select! {
-                () = changed => {}
+                () = fired(nodes) => *nodes = None,
+                () = fired(mapping) => *mapping = None,
+                () = applications.changed() => {}
                 _ = self.link.changed() => return,
-                () = sleep(again) => {}
+                () = sleep(again) => (*nodes, *mapping) = (None, None),
             }
-            sleep(PAUSE.saturating_sub(listed_at.elapsed())).await;
+            sleep(PAUSE.saturating_sub(looked_at.elapsed())).await;
+        }
+    }
+
+    /// Reads whatever has changed since it was last read.
+    async fn look(&mut self, client: &Client, watches: &mut Watches) -> Result<(), Error> {
+        let interface = self.lookup.key.interface.clone();
+        if watches.nodes.is_none() {
+            let (names, watcher) = list(client, &self.nodes.providers(&interface)).await?;
+            self.read(names);
+            watches.nodes = Some(Box::pin(async move { drop(watcher.changed().await) }));
+        }
+        if watches.mapping.is_none() && is_name(&interface) {
+            watches.mapping = Some(match watches.applications.mapped(client, &self.nodes, &interface).await {
+                Ok(watcher) => Box::pin(async move { drop(watcher.changed().await) }),
+                // Whoever may read the interfaces only, reads these.
+                Err(Error::NoAuth) => Box::pin(std::future::pending()),
+                Err(error) => return Err(error),
+            });
+        }
+        match watches.applications.refresh(client, &self.nodes).await {
+            Err(Error::NoAuth) => Ok(()),
+            result => result,
         }
     }
 
@@ -157,36 +178,65 @@ impl Follower {
         news.hold = self.keeper.hold();
     }
 
-    async fn answered(&mut self, names: Vec<String>) {
-        let set = self.take(names);
+    /// Takes of both levels what is meant, and tells it; answers whether everybody's content is known.
+    async fn answered(&mut self, client: &Client, applications: &Applications) -> bool {
+        let (mut listed, mut all_known) = (Vec::new(), true);
+        for instance in applications.instances().filter(|instance| instance.revision().is_some()) {
+            let content = self.library.content(client, instance).await;
+            all_known &= content.is_some() || !self.library.may_learn(instance);
+            listed.push(Listed::new(instance.clone(), content));
+        }
+        let nodes: Vec<_> = self.read.values().filter_map(|read| read.as_ref().ok()).cloned().collect();
+        let offers = choose(&self.lookup.key, &nodes, &listed);
+        let meant = offers.taken.iter().filter(|(key, instance)| self.lookup.takes(key, instance));
+        let set: InstanceSet = meant.map(|(_, instance)| (instance.id.clone(), instance.clone())).collect();
+        self.note(&offers, applications);
         self.keeper.answered(set, Health::Well).await;
         lock(&self.news).hold = self.keeper.hold();
+        all_known
     }
 
-    /// Reads the nodes that are new, forgets those that are gone, and answers who is meant.
-    fn take(&mut self, names: Vec<String>) -> InstanceSet {
-        let interface = &self.lookup.key.interface;
+    /// Reads the nodes that are new, and forgets those that are gone.
+    fn read(&mut self, names: Vec<String>) {
         let mut before = std::mem::take(&mut self.read);
         for name in names.into_iter().take(MAX_PROVIDERS) {
             let read = match before.remove(&name) {
                 Some(read) => read,
-                None => read_node(&name, interface),
+                None => read_node(&name, &self.lookup.key.interface),
             };
             self.read.insert(name, read);
         }
-        let taken = self.read.values().filter_map(|read| read.as_ref().ok());
+    }
+
+    fn note(&self, offers: &Offers, applications: &Applications) {
         let mut found: BTreeMap<ServiceKey, usize> = BTreeMap::new();
-        taken.clone().for_each(|(key, _)| *found.entry(key.clone()).or_default() += 1);
-        let skipped = self.read.iter().filter_map(|(name, read)| Some((short(name), read.as_ref().err()?.as_str())));
-        let skipped = skipped.take(MAX_SKIPPED).collect();
+        offers.taken.iter().for_each(|(key, _)| *found.entry(key.clone()).or_default() += 1);
+        let nodes = self.read.iter().filter_map(|(name, read)| Some((short(name), read.as_ref().err()?.as_str())));
+        let others = offers.skipped.iter().map(|(who, why)| (who.clone(), why.as_str()));
+        let skipped = nodes.chain(applications.skipped()).chain(others).take(MAX_SKIPPED).collect();
         let mut news = lock(&self.news);
         if news.last_change.is_none() && !found.is_empty() || news.last_change.is_some() && news.found != found {
             news.last_change = Some(Instant::now());
         }
         (news.found, news.skipped, news.unwell) = (found, skipped, None);
-        drop(news);
-        let meant = taken.filter(|(key, instance)| self.lookup.takes(key, instance));
-        meant.map(|(_, instance)| (instance.id.clone(), instance.clone())).collect()
+    }
+}
+
+/// What tells of the next change, and what is followed. What is not there is to be read.
+#[derive(Default)]
+struct Watches {
+    nodes: Option<Event>,
+    mapping: Option<Event>,
+    applications: Applications,
+}
+
+type Event = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Ready when the event has happened. Cancel-safe.
+async fn fired(event: &mut Option<Event>) {
+    match event {
+        Some(event) => event.as_mut().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -208,11 +258,11 @@ fn short(name: &str) -> String {
 /// The children of `path`, and what tells of the next change. A path that is not there has none.
 async fn list(client: &Client, path: &str) -> Result<(Vec<String>, OneshotWatcher), Error> {
     loop {
-        match client.list_and_watch_children(path).await {
+        match bounded(client.list_and_watch_children(path)).await {
             Err(Error::NoNode) => {}
             result => return result,
         }
-        let (stat, watcher) = client.check_and_watch_stat(path).await?;
+        let (stat, watcher) = bounded(client.check_and_watch_stat(path)).await?;
         if stat.is_none() {
             return Ok((Vec::new(), watcher));
         }

@@ -1,7 +1,7 @@
 //! `zookeeper://h1:2181,h2:2181/chroot`: a ZooKeeper ensemble, shared with Dubbo's peers.
 //!
-//! Providers are nodes under `/dubbo/INTERFACE/providers`, each named by its URL, as Dubbo Java and dubbo-go write and read
-//! them. What it guarantees: a registration is seen with the server's eyes every few seconds and belongs to the session
+//! Providers are nodes under `/dubbo/INTERFACE/providers`, each named by its URL, and instances under `/services/APPLICATION`,
+//! as Dubbo Java and dubbo-go write and read them. What it guarantees: a registration is seen with the server's eyes every few seconds and belongs to the session
 //! that lives; sessions are rebuilt for ever; a consumer never loses its providers because the ensemble is unwell. Its
 //! limits: a provider that is killed stays listed until its session ends, 10 s unless the URL says otherwise.
 //!
@@ -10,15 +10,19 @@
 //! | `url.rs` | what the URL says |
 //! | `nodes.rs` | paths, and answers in words |
 //! | `session.rs` | the session, rebuilt for ever |
-//! | `record.rs` | a registration's nodes |
+//! | `plan.rs`, `record.rs` | a registration's nodes: what is wanted, and how it gets there |
 //! | `follow.rs` | the consumers of a lookup |
+//! | `applications.rs`, `library.rs` | the application level: who is there, and what they offer |
 //! | `config.rs` | the config centre |
 //! | `inspect.rs` | what lies there, for people |
 
+mod applications;
 mod config;
 mod follow;
 mod inspect;
+mod library;
 mod nodes;
+mod plan;
 mod record;
 mod session;
 mod url;
@@ -32,6 +36,7 @@ use tokio::{runtime::Handle, task::JoinHandle};
 
 use self::{
     follow::{Follower, News, lock},
+    library::Library,
     nodes::Nodes,
     record::{ProviderNodes, timing},
     session::{Link, Session},
@@ -39,6 +44,7 @@ use self::{
 use crate::{
     cache::Cache,
     capability::Capabilities,
+    dubbo::Links,
     error::RegistryError,
     feed::{Changes, Feed, InstanceSet},
     instance::Registration,
@@ -62,6 +68,7 @@ pub struct ZookeeperRegistry {
 #[derive(Debug)]
 struct Core {
     session: Arc<Session>,
+    library: Arc<Library>,
     followed: Mutex<BTreeMap<Lookup, Followed>>,
 }
 
@@ -81,8 +88,17 @@ impl ZookeeperRegistry {
     /// # Errors
     /// [`RegistryError::BadUrl`], also when a secret cannot be read.
     pub fn from_url(url: &RegistryUrl) -> Result<Self, RegistryError> {
+        Self::linked(url, &Links::default())
+    }
+
+    /// The same, which asks providers of the application level by these links.
+    ///
+    /// # Errors
+    /// As [`from_url`](Self::from_url).
+    pub fn linked(url: &RegistryUrl, links: &Links) -> Result<Self, RegistryError> {
         let session = Arc::new(Session::new(Place::of(url)?));
-        Ok(Self { core: Arc::new(Core { session, followed: Mutex::default() }) })
+        let library = Arc::new(Library::new(Nodes::of(session.place()), links.metadata.clone()));
+        Ok(Self { core: Arc::new(Core { session, library, followed: Mutex::default() }) })
     }
 }
 
@@ -121,6 +137,7 @@ impl Core {
             keeper: Keeper::new(what, feed.clone(), Protection::default(), cache),
             news: news.clone(),
             read: BTreeMap::new(),
+            library: self.library.clone(),
             lookup,
         };
         Followed { feed, news, task: Some(runtime.spawn(follower.run())) }

@@ -15,7 +15,7 @@ use tokio::{
     task::JoinHandle,
     time::{sleep, timeout},
 };
-use zookeeper_client::{Acls, Client, SessionState};
+use zookeeper_client::{Acls, Client, Error, SessionState};
 
 use super::{
     nodes::{self, Nodes},
@@ -31,6 +31,11 @@ const ARRIVAL: Duration = Duration::from_secs(3);
 const SILENCE: Duration = Duration::from_secs(2);
 /// Waits between tries. A server that came back is to be found within seconds, also by ten thousand clients.
 const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), max: Duration::from_secs(2) };
+
+/// One operation of a client. The client waits for ever where a server does not answer.
+pub(super) async fn bounded<T>(operation: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    timeout(PATIENCE, operation).await.unwrap_or(Err(Error::Timeout))
+}
 
 /// How it stands with the ensemble.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ const MAX_SERVERS: usize = 64;
 /// The node below which Dubbo keeps its interfaces.
 const GROUP: &str = "dubbo";
 /// Parameters that are known.
-const KNOWN: [&str; 4] = ["group", "session", "user", "password"];
+const KNOWN: [&str; 5] = ["group", "session", "user", "password", "register-mode"];
 
 /// Where to go, and as whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,7 @@ pub(crate) struct Place {
     pub(crate) group: String,
     pub(super) session: Duration,
     pub(super) login: Option<Login>,
+    pub(super) mode: RegisterMode,
 }
 
 /// Who asks, by the scheme `digest`.
@@ -35,6 +36,24 @@ pub(crate) struct Place {
 pub(super) struct Login {
     pub(super) user: String,
     pub(super) password: Secret,
+}
+
+/// Which of Dubbo's levels a provider writes, in Dubbo's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RegisterMode {
+    All,
+    Interface,
+    Instance,
+}
+
+impl RegisterMode {
+    pub(super) fn interface(self) -> bool {
+        self != Self::Instance
+    }
+
+    pub(super) fn instance(self) -> bool {
+        self != Self::Interface
+    }
 }
 
 impl Place {
@@ -83,7 +102,13 @@ impl Place {
             Some(_) => return Err(url.bad("`session` should be from 1000 to 3600000 (milliseconds)")),
             None => SESSION,
         };
-        Ok(Self { servers, chroot, group, session, login: None })
+        let mode = match url.parameter_as::<String>("register-mode")?.as_deref() {
+            None | Some("all") => RegisterMode::All,
+            Some("interface") => RegisterMode::Interface,
+            Some("instance") => RegisterMode::Instance,
+            Some(_) => return Err(url.bad("`register-mode` should be all, interface or instance")),
+        };
+        Ok(Self { servers, chroot, group, session, login: None, mode })
     }
 
     /// The servers as the client takes them.
@@ -121,10 +146,15 @@ mod tests {
             ("zookeeper://h", "zookeeper://h:2181"),
             ("zookeeper://h1:1,[::1]:2,h3/a/b/", "zookeeper://h1:1,[::1]:2,h3:2181/a/b"),
             ("zookeeper://h/?group=shop", "zookeeper://h:2181?group=shop"),
-            ("zookeeper://h?session=4000", "zookeeper://h:2181"),
+            ("zookeeper://h?session=4000&register-mode=interface", "zookeeper://h:2181"),
         ] {
             assert_eq!(place(url).unwrap().describe(), described);
         }
+        let modes = ["all", "interface", "instance"].map(|mode| {
+            let mode = place(&format!("zookeeper://h?register-mode={mode}")).unwrap().mode;
+            (mode.interface(), mode.instance())
+        });
+        assert_eq!(modes, [(true, true), (true, false), (false, true)]);
     }
 
     #[test]
@@ -137,6 +167,7 @@ mod tests {
             ("zookeeper://h?group=", "no path of ZooKeeper"),
             ("zookeeper://h?session=10", "milliseconds"),
             ("zookeeper://h?session=soon", "session"),
+            ("zookeeper://h?register-mode=none", "all, interface or instance"),
             ("zookeeper://h?usr=x", "unknown parameter"),
             ("zookeeper://joe:secret@h", "not written in the URL"),
             ("zookeeper://h?user=env:PATH", "belong together"),

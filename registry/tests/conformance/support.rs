@@ -57,8 +57,9 @@ pub(crate) async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
     assert!(timeout(DEADLINE, poll).await.is_ok(), "not within {DEADLINE:?}: {what}");
 }
 
-/// A registration of application `stock`.
+/// A registration of application `stock`, on a port of its own: some registries know instances by their address.
 pub(crate) fn stock(id: &str, keys: &[&str]) -> Registration {
-    let instance = Instance::new("stock", "127.0.0.1", 7001).with_id(InstanceId::new(id));
+    let port = id.bytes().fold(7001, |port: u16, byte| port.wrapping_mul(31).wrapping_add(byte.into())).max(1);
+    let instance = Instance::new("stock", "127.0.0.1", port).with_id(InstanceId::new(id));
     Registration::new(instance, keys.iter().map(|key| key.parse().unwrap()))
 }

@@ -76,13 +76,14 @@ impl Server {
         !ended
     }
 
-    /// Waits until it listens; false when its port was taken.
+    /// Waits until it serves; false when its port was taken. One of an ensemble serves when there are enough.
     #[track_caller]
     pub(super) fn answers(&mut self) -> bool {
         let mut ended = false;
-        eventually(START, &format!("{} to listen on {}", self.name, self.port), || {
+        // It says `imok` before it takes sessions.
+        eventually(START, &format!("{} to serve on {}", self.name, self.port), || {
             ended = self.process().ended().is_some();
-            ended || self.ask("ruok").is_ok_and(|answer| answer == "imok")
+            ended || !self.mode().is_empty()
         });
         !ended
     }

@@ -80,15 +80,18 @@ impl Servers for Three {
 struct Zookeeper<S> {
     servers: Mutex<S>,
     chroot: String,
+    /// Which of Dubbo's levels providers write.
+    mode: &'static str,
 }
 
 impl<S: Servers> Zookeeper<S> {
-    fn new(servers: S) -> Self {
-        Self { servers: Mutex::new(servers), chroot: raw::chroot() }
+    fn new(servers: S, mode: &'static str) -> Self {
+        Self { servers: Mutex::new(servers), chroot: raw::chroot(), mode }
     }
 
     fn url(&self) -> String {
-        format!("zookeeper://{}{}?{SESSION}", self.servers.lock().unwrap().addresses(), self.chroot)
+        let (servers, chroot, mode) = (self.servers.lock().unwrap().addresses(), &self.chroot, self.mode);
+        format!("zookeeper://{servers}{chroot}?{SESSION}&register-mode={mode}")
     }
 }
 
@@ -131,12 +134,19 @@ impl<S: Servers> Subject for Zookeeper<S> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_server_conforms() {
-    conform(Zookeeper::new(Server::start("zookeeper"))).await;
+    conform(Zookeeper::new(Server::start("zookeeper"), "all")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_level_alone_conforms() {
+    for mode in ["interface", "instance"] {
+        conform(Zookeeper::new(Server::start("zookeeper"), mode)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_ensemble_conforms() {
     let ensemble = Ensemble::start("ensemble");
     eventually(Duration::from_secs(60), "three serve", || ensemble.serving() == 3);
-    conform(Zookeeper::new(Three(ensemble, None))).await;
+    conform(Zookeeper::new(Three(ensemble, None), "all")).await;
 }

@@ -25,7 +25,9 @@ async fn garbage_is_skipped_for_a_reason_and_good_ones_are_found() {
     raw::write(&client, &chroot, "a.B", &encode("tri://127.0.0.1:9?service=a.B")).await;
     raw::write(&client, &chroot, "a.B/surprise", "x").await;
 
-    let hub = connect(&format!("zookeeper://{}{chroot}?{SESSION}", server.address())).unwrap();
+    // At one level with the others: who is found by application is taken alone.
+    let url = format!("zookeeper://{}{chroot}?{SESSION}&register-mode=interface", server.address());
+    let hub = connect(&url).unwrap();
     let mut lease = hub.register(stock("one", &["a.B"]));
     lease.registered(DEADLINE).await.unwrap();
     let mut known = vec![];
