@@ -15,7 +15,7 @@ use mainstay_registry::{Discover, Hub, Lookup, ServiceKey};
 use testbed::{Nacos, seed, tree};
 use tokio::{
     task::JoinHandle,
-    time::{Instant, interval, sleep_until},
+    time::{Instant, interval},
 };
 
 use crate::{
@@ -72,6 +72,15 @@ impl Load {
         Self { calls, failed, task }
     }
 
+    /// Waits until it made as many more calls as it makes in this time.
+    async fn more(&self, time: Duration) {
+        let until = self.count().0 + u64::try_from(time.as_millis() / PACE.as_millis()).unwrap();
+        let mut look = interval(PACE);
+        while self.count().0 < until {
+            look.tick().await;
+        }
+    }
+
     fn count(&self) -> (u64, u64) {
         (self.calls.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed))
     }
@@ -104,7 +113,7 @@ async fn calls_do_not_notice_that_the_registry_was_away_and_came_back_empty() {
     let since = Instant::now();
     eventually("it is noticed", async || consumer.survey("test.v1.Desk").unwell.is_some()).await;
     let away = AWAY[usize::from(std::env::var(seed::LONG).is_ok())];
-    sleep_until(since + away).await;
+    load.more(away).await;
     let hold = consumer.survey("test.v1.Desk").hold;
     assert!(hold.is_some_and(|hold| hold.count == 2), "the reason is shown meanwhile: {hold:?}");
     let at_most = load.count().0;
