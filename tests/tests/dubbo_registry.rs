@@ -1,5 +1,5 @@
-//! Dubbo Java 3.3.6 and ours find and call each other through ZooKeeper and Nacos, at the interface level, and neither
-//! notices when providers of the other kind come, die or leave.
+//! Dubbo Java 3.3.6 and ours find and call each other through ZooKeeper, at both levels, and Nacos, at the interface level,
+//! and neither notices when providers of the other kind come, die or leave.
 //!
 //! Each test is a row of the matrix in the README, once over each registry.
 
@@ -23,6 +23,8 @@ const LONG: &str = "calls:30000:5";
 const SOME: u32 = 200;
 /// How long a provider may take to be called, or to leave.
 const SOON: Duration = Duration::from_secs(30);
+/// What Java's consumers do unless they are told otherwise.
+const DEFAULT: &str = "dubbo.application.service-discovery.migration=APPLICATION_FIRST";
 /// Where Java's providers stand at both levels and ours at that of interfaces, Java's consumers must be told to look there.
 const INTERFACES: &str = "dubbo.application.service-discovery.migration=FORCE_INTERFACE";
 /// Both weigh what they weigh from the start: Dubbo warms up for ten minutes otherwise, where it knows when one started.
@@ -44,6 +46,14 @@ impl Registry {
 
     fn serving(&self) -> Serving {
         Serving { registry: Some(self.url()), ..Serving::default() }
+    }
+
+    /// How Java's consumers find providers of both kinds.
+    fn mode(&self) -> &'static str {
+        match self {
+            Registry::ZooKeeper(_) => DEFAULT,
+            Registry::Nacos(_) => INTERFACES,
+        }
     }
 
     fn provider(&self, lang: Lang, node: &str) -> Provider {
@@ -101,7 +111,7 @@ fn weights(registry: &Registry, lang: Lang) {
     let weighing = |weight| Serving { weight: Some(weight), ..registry.serving() };
     let _java = Provider::start(Lang::Java, "j1", &weighing(100));
     let _ours = Provider::start(Lang::Rust, "r1", &weighing(300));
-    let mut consumer = registry.consumer(lang, &[INTERFACES, NO_WARM_UP], &[CALLS]);
+    let mut consumer = registry.consumer(lang, &[registry.mode(), NO_WARM_UP], &[CALLS]);
     let tally = Tally::read(&consumer.came(CALLS));
     assert_eq!(tally.failed, 0, "{tally:?}");
     let share = f64::from(tally.of("r1")) / f64::from(tally.calls);
@@ -121,7 +131,7 @@ enum Fate {
 fn each_goes(registry: &Registry, lang: Lang, fate: Fate) {
     let mut java = registry.provider(Lang::Java, "j1");
     let mut ours = registry.provider(Lang::Rust, "r1");
-    let mut consumer = registry.consumer(lang, &[INTERFACES], &[LONG]);
+    let mut consumer = registry.consumer(lang, &[registry.mode()], &[LONG]);
     consumer.has_called(SOME);
     assert!(consumer.said().contains("j1=") && consumer.said().contains("r1="), "{}", consumer.said());
     leave(&mut java, fate);
@@ -170,7 +180,7 @@ macro_rules! rows {
 rows! {
     java_calls_ours_forced_to_interfaces => |r| super::java_calls_ours(r, super::INTERFACES);
     java_calls_ours_applications_first =>
-        |r| super::java_calls_ours(r, "dubbo.application.service-discovery.migration=APPLICATION_FIRST");
+        |r| super::java_calls_ours(r, super::DEFAULT);
     ours_calls_java_of_interfaces => |r| super::ours_calls_java(r, "dubbo.application.register-mode=interface");
     ours_calls_java_of_both => |r| super::ours_calls_java(r, "dubbo.application.register-mode=all");
     both_find_their_version_and_group => super::version_and_group;
@@ -181,4 +191,24 @@ rows! {
     ours_loses_nothing_when_providers_are_killed => |r| super::each_goes(r, super::Lang::Rust, super::Fate::Killed);
     java_loses_nothing_of_ours_when_providers_end => |r| super::each_goes(r, super::Lang::Java, super::Fate::Ended);
     ours_loses_nothing_when_providers_end => |r| super::each_goes(r, super::Lang::Rust, super::Fate::Ended);
+}
+
+/// The rows of the application level.
+mod zookeeper_applications {
+    use super::{Registry, java_calls_ours, matrix, ours_calls_java, zookeeper};
+
+    fn row(name: &str, row: impl FnOnce(&Registry)) {
+        matrix::row("ZooKeeper", name, || row(&Registry::ZooKeeper(zookeeper::Server::start("dubbo"))));
+    }
+
+    #[test]
+    fn java_calls_ours_forced_to_applications() {
+        let mode = "dubbo.application.service-discovery.migration=FORCE_APPLICATION";
+        row("java_calls_ours_forced_to_applications", |r| java_calls_ours(r, mode));
+    }
+
+    #[test]
+    fn ours_calls_java_of_applications() {
+        row("ours_calls_java_of_applications", |r| ours_calls_java(r, "dubbo.application.register-mode=instance"));
+    }
 }
