@@ -80,7 +80,10 @@ fn connect_one(url: &RegistryUrl, links: &Links) -> Result<Hub, RegistryError> {
             Ok(Hub::new(registry.clone()).with_config(config).with_inspect(registry))
         }
         #[cfg(feature = "nacos")]
-        Adapter::Nacos => Ok(Hub::new(crate::nacos::NacosRegistry::from_url(url)?)),
+        Adapter::Nacos => {
+            let registry = crate::nacos::NacosRegistry::from_url(url)?;
+            Ok(Hub::new(registry.clone()).with_inspect(registry))
+        }
     }
 }
 

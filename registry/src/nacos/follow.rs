@@ -90,6 +90,27 @@ impl Following {
     }
 }
 
+impl Core {
+    /// The names of all services.
+    pub(super) async fn names(&self) -> Result<Vec<String>, RegistryError> {
+        let session = self.link.session()?;
+        let mut all = Vec::new();
+        for page_no in 1.. {
+            let place = &self.place;
+            let (namespace, group_name) = (place.namespace.as_str(), place.group.as_str());
+            let page = ServiceNames { namespace, group_name, page_no, page_size: PAGE, selector: "" };
+            let names = session.ask(&page).await?;
+            let page = names.service_names.unwrap_or_default();
+            let last = page.len() < PAGE as usize;
+            all.extend(page);
+            if last || all.len() >= (names.count as usize).min(MAX_NAMES) {
+                break;
+            }
+        }
+        Ok(all)
+    }
+}
+
 impl Drop for Following {
     fn drop(&mut self) {
         self.task.abort();
@@ -179,7 +200,7 @@ impl Follower {
 
     /// Looks which services there are of this interface.
     async fn list(&mut self) {
-        let all = match self.names().await {
+        let all = match self.core.names().await {
             Ok(all) => all,
             Err(why) => {
                 tracing::debug!(lookup = %self.lookup, %why, "the services cannot be listed");
@@ -214,25 +235,6 @@ impl Follower {
             note.others = counted;
             note.last_change = Some(Instant::now());
         }
-    }
-
-    /// The names of all services.
-    async fn names(&self) -> Result<Vec<String>, RegistryError> {
-        let session = self.core.link.session()?;
-        let mut all = Vec::new();
-        for page_no in 1.. {
-            let place = &self.core.place;
-            let (namespace, group_name) = (place.namespace.as_str(), place.group.as_str());
-            let page = ServiceNames { namespace, group_name, page_no, page_size: PAGE, selector: "" };
-            let names = session.ask(&page).await?;
-            let page = names.service_names.unwrap_or_default();
-            let last = page.len() < PAGE as usize;
-            all.extend(page);
-            if last || all.len() >= (names.count as usize).min(MAX_NAMES) {
-                break;
-            }
-        }
-        Ok(all)
     }
 
     async fn count(&self, name: &str, interface: &str) -> Result<usize, RegistryError> {

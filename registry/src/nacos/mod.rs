@@ -19,10 +19,12 @@
 //! | `http.rs` | the server's own eyes, and the login |
 //! | `shelf.rs`, `record.rs` | all that is offered; one registration of it |
 //! | `topic.rs`, `follow.rs` | one service that is followed; one lookup |
+//! | `inspect.rs` | what lies there, for people |
 //! | `lonely.rs` | a namespace in which nobody else is |
 
 mod follow;
 mod http;
+mod inspect;
 mod link;
 mod lonely;
 mod names;
