@@ -173,6 +173,7 @@ pub(crate) const GROUPS: &[Group] = &[
             Need::Debian { program: "nsenter", package: "util-linux" },
             Need::Debian { program: "java", package: "default-jre-headless" },
             Need::Debian { program: "zooinspector", package: "zookeeper" },
+            Need::Nacos,
         ],
         steps: &[
             step(Always, "sentinel", Package("mainstay-sentinel")),

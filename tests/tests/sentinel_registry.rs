@@ -1,5 +1,5 @@
 //! Sentinels publish primary and replicas into a registry; a consumer follows a failover and a switchover there, once
-//! each. In the embedded one, and in a real ZooKeeper.
+//! each. In the embedded one, in a real ZooKeeper, and in a real Nacos.
 
 // What helps a test is a test.
 #![allow(clippy::unwrap_used)]
@@ -10,7 +10,7 @@ use std::time::Duration;
 use mainstay::backend::{PrimaryWatch, ReplicaWatch, Replicas};
 use mainstay::registry::{Change, Changes, Discover, Hub, Instance, InstanceId, Lookup, Role, ServiceKey, connect};
 use testbed::redis::{Sentinel, Server};
-use testbed::{Scratch, eventually, tree, zookeeper};
+use testbed::{Scratch, eventually, nacos, tree, zookeeper};
 use tokio::time::timeout;
 
 /// Also for a session of ZooKeeper to expire.
@@ -83,6 +83,12 @@ async fn a_failover_is_followed_once_and_a_stale_sentinel_does_not_turn_it_back(
 async fn the_same_in_zookeeper() {
     let server = tokio::task::spawn_blocking(|| zookeeper::Server::start("zookeeper")).await.unwrap();
     followed(format!("zookeeper://{}", server.address())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_in_nacos() {
+    let server = tokio::task::spawn_blocking(|| nacos::Nacos::start("nacos")).await.unwrap();
+    followed(format!("nacos://{}/sentinels", server.address())).await;
 }
 
 async fn followed(url: String) {
