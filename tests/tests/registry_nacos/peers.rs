@@ -97,13 +97,14 @@ async fn an_instance_that_an_operator_switched_off_stays_off() {
     lease.registered(DEADLINE).await.unwrap();
     let (mut changes, mut known) = (consumer.subscribe(lookup()), vec![]);
     follow_until(&mut changes, &mut known, "it is up", |known| known.len() == 1).await;
+    let port = known[0].port.to_string();
     let metadata = serde_json::Value::Object(metadata(&nacos, &namespace)).to_string();
     for (enabled, count) in [("false", 0), ("true", 1)] {
         let form = [
             ("namespaceId", namespace.as_str()),
             ("serviceName", "providers:a.B:1:"),
             ("ip", "127.0.0.1"),
-            ("port", "7001"),
+            ("port", &port),
             ("ephemeral", "true"),
             ("enabled", enabled),
             ("metadata", &metadata),
