@@ -5,6 +5,9 @@
 
 use std::fmt;
 
+#[cfg(any(feature = "nacos", feature = "zookeeper"))]
+use crate::{error::RegistryError, url::RegistryUrl};
+
 /// Longest secret that is taken, in bytes.
 const MAX_SECRET: usize = 4096;
 
@@ -42,6 +45,34 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
+    }
+}
+
+/// Who asks a registry.
+#[cfg(any(feature = "nacos", feature = "zookeeper"))]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Login {
+    /// As little to be shown as the password: half of what it takes to get in.
+    pub(crate) user: Secret,
+    pub(crate) password: Secret,
+}
+
+#[cfg(any(feature = "nacos", feature = "zookeeper"))]
+impl Login {
+    /// What `user` and `password` of `url` say the places of; `None` when it has neither.
+    ///
+    /// # Errors
+    /// [`RegistryError::BadUrl`], when it has one alone, or one cannot be read.
+    pub(crate) fn of(url: &RegistryUrl) -> Result<Option<Self>, RegistryError> {
+        let said = |name| url.parameter_as::<String>(name);
+        let read = |name: &str, text: &str| Secret::read(text).map_err(|why| url.bad(format!("`{name}`: {why}")));
+        match (said("user")?, said("password")?) {
+            (None, None) => Ok(None),
+            (Some(user), Some(password)) => {
+                Ok(Some(Self { user: read("user", &user)?, password: read("password", &password)? }))
+            }
+            _ => Err(url.bad("`user` and `password` belong together: `user=env:NAME&password=file:/path`")),
+        }
     }
 }
 

@@ -18,10 +18,10 @@ use tokio::{
 };
 
 use super::{
-    url::{Login, Server},
+    url::Server,
     wire::{Listing, MAX_ANSWER, Service},
 };
-use crate::{dubbo::escape, error::RegistryError};
+use crate::{dubbo::escape, error::RegistryError, secret::Login};
 
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -111,8 +111,8 @@ async fn logged_in(server: &Server, login: &Login) -> Result<Token, RegistryErro
         #[serde(default)]
         token_ttl: u32,
     }
-    let form = [("username", login.user.as_str()), ("password", login.password.expose())];
-    let attempted = || format!("logging in at {server} as `{}`", login.user);
+    let form = [("username", login.user.expose()), ("password", login.password.expose())];
+    let attempted = || format!("logging in at {server}");
     let granted: Granted = asked(server, Method::POST, "/nacos/v1/auth/login", &form, attempted).await?;
     let lives = Duration::from_secs(granted.token_ttl.max(10).into());
     Ok(Token { text: granted.access_token, renew_at: Instant::now() + lives.mul_f64(RENEW_AFTER) })

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::{error::RegistryError, secret::Secret, url::RegistryUrl};
+use crate::{error::RegistryError, secret::Login, url::RegistryUrl};
 
 /// The port of the HTTP API, where the URL names none.
 const PORT: u16 = 8848;
@@ -35,13 +35,6 @@ pub(super) struct Place {
     pub(super) login: Option<Login>,
 }
 
-/// Who asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Login {
-    pub(super) user: String,
-    pub(super) password: Secret,
-}
-
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.contains(':') {
@@ -66,18 +59,7 @@ impl Place {
     /// [`RegistryError::BadUrl`].
     pub(super) fn of(url: &RegistryUrl) -> Result<Self, RegistryError> {
         let place = Self::without_secrets(url)?;
-        let said = |name| url.parameter_as::<String>(name);
-        let login = match (said("user")?, said("password")?) {
-            (None, None) => None,
-            (Some(user), Some(password)) => {
-                let read =
-                    |name: &str, text: &str| Secret::read(text).map_err(|why| url.bad(format!("`{name}`: {why}")));
-                let user = read("user", &user)?.expose().to_owned();
-                Some(Login { user, password: read("password", &password)? })
-            }
-            _ => return Err(url.bad("`user` and `password` belong together: `user=env:NAME&password=file:/path`")),
-        };
-        Ok(Self { login, ..place })
+        Ok(Self { login: Login::of(url)?, ..place })
     }
 
     /// What `url` says, without looking at the environment or at files.
@@ -167,12 +149,14 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_read_and_never_shown() {
+    fn user_and_password_are_read_and_never_shown() {
         let file = std::env::temp_dir().join(format!("mainstay-test-{:016x}", crate::instance::fresh()));
         std::fs::write(&file, "open sesame\n").unwrap();
         let found = place(&format!("nacos://h?user=env:PATH&password=file:{}", file.display())).unwrap();
         std::fs::remove_file(file).unwrap();
         assert_eq!(found.login.as_ref().unwrap().password.expose(), "open sesame");
-        assert!(!format!("{found:?} {}", found.describe()).contains("sesame"));
+        let (shown, user) = (format!("{found:?} {}", found.describe()), std::env::var("PATH").unwrap());
+        assert_eq!(found.login.as_ref().unwrap().user.expose(), user);
+        assert!(!shown.contains("sesame") && !shown.contains(&user));
     }
 }

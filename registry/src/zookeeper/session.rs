@@ -190,7 +190,7 @@ async fn connect(place: &Place) -> Result<Client, String> {
         Client::connector().with_session_timeout(place.session).with_connection_timeout(silence).with_fail_eagerly();
     let connector = match &place.login {
         Some(login) => {
-            let auth = format!("{}:{}", login.user, login.password.expose());
+            let auth = format!("{}:{}", login.user.expose(), login.password.expose());
             connector.with_auth("digest", auth.as_bytes())
         }
         None => connector,

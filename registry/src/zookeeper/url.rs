@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::{error::RegistryError, secret::Secret, url::RegistryUrl};
+use crate::{error::RegistryError, secret::Login, url::RegistryUrl};
 
 /// The port, where the URL names none.
 const PORT: u16 = 2181;
@@ -31,13 +31,6 @@ pub(crate) struct Place {
     pub(super) mode: RegisterMode,
 }
 
-/// Who asks, by the scheme `digest`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Login {
-    pub(super) user: String,
-    pub(super) password: Secret,
-}
-
 /// Which of Dubbo's levels a provider writes, in Dubbo's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RegisterMode {
@@ -63,18 +56,7 @@ impl Place {
     /// [`RegistryError::BadUrl`].
     pub(crate) fn of(url: &RegistryUrl) -> Result<Self, RegistryError> {
         let place = Self::without_secrets(url)?;
-        let said = |name| url.parameter_as::<String>(name);
-        let login = match (said("user")?, said("password")?) {
-            (None, None) => None,
-            (Some(user), Some(password)) => {
-                let read =
-                    |name: &str, text: &str| Secret::read(text).map_err(|why| url.bad(format!("`{name}`: {why}")));
-                let user = read("user", &user)?.expose().to_owned();
-                Some(Login { user, password: read("password", &password)? })
-            }
-            _ => return Err(url.bad("`user` and `password` belong together: `user=env:NAME&password=file:/path`")),
-        };
-        Ok(Self { login, ..place })
+        Ok(Self { login: Login::of(url)?, ..place })
     }
 
     /// What `url` says, without looking at the environment or at files.
