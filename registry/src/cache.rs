@@ -5,8 +5,8 @@
 //! where it cannot be written, one warning says so and there is none.
 
 use std::{
-    fs::{self, DirBuilder},
-    io,
+    fs::{self, DirBuilder, File},
+    io::{self, BufWriter, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -15,8 +15,8 @@ use std::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    feed::InstanceSet,
     instance::{Instance, fresh},
+    set::InstanceSet,
 };
 
 /// Largest cache file that is read, in bytes.
@@ -63,7 +63,7 @@ impl Cache {
     /// The set that was saved last, and how long ago; `None` if there is none that can be read.
     pub fn load(&self) -> Option<(InstanceSet, Duration)> {
         let (instances, age) = self.load_as::<Vec<Instance>>()?;
-        Some((instances.into_iter().map(|i| (i.id.clone(), Arc::new(i))).collect(), age))
+        Some((instances.into_iter().collect(), age))
     }
 
     /// [`load`](Self::load) of what was saved with [`save_as`](Self::save_as).
@@ -84,19 +84,26 @@ impl Cache {
     /// # Errors
     /// Whatever the file system says; the one before is still there then.
     pub fn save(&self, set: &InstanceSet) -> io::Result<()> {
-        self.save_as(&set.values().map(|instance| Instance::clone(instance)).collect::<Vec<_>>())
+        self.save_as(&set.iter().map(Arc::as_ref).collect::<Vec<&Instance>>())
     }
 
     /// [`save`](Self::save) of anything.
     pub(crate) fn save_as<T: Serialize>(&self, value: &T) -> io::Result<()> {
         let kept = Kept { subject: self.subject.clone(), saved_at: now_millis(), value };
         let temporary = self.file.with_extension(format!("{:016x}.tmp", fresh()));
-        let saved = fs::write(&temporary, serde_json::to_vec(&kept)?).and_then(|()| fs::rename(&temporary, &self.file));
+        let saved = write(&temporary, &kept).and_then(|()| fs::rename(&temporary, &self.file));
         if saved.is_err() {
             let _ = fs::remove_file(&temporary);
         }
         saved
     }
+}
+
+/// Writes it piece by piece: a hundred sets of ten thousand are saved at once, and none is in memory as a text.
+fn write(file: &Path, value: &impl Serialize) -> io::Result<()> {
+    let mut writer = BufWriter::new(File::create(file)?);
+    serde_json::to_writer(&mut writer, value)?;
+    writer.flush()
 }
 
 fn make_private(dir: &Path) -> io::Result<()> {
@@ -146,7 +153,7 @@ mod tests {
 
     fn set(id: &str) -> InstanceSet {
         let instance = Instance::new("a", "h", 1).with_id(InstanceId::new(id));
-        [(instance.id.clone(), Arc::new(instance))].into()
+        [instance].into_iter().collect()
     }
 
     #[test]
@@ -157,7 +164,7 @@ mod tests {
         cache.save(&set("1")).unwrap();
         cache.save(&set("2")).unwrap();
         let (loaded, age) = cache.load().unwrap();
-        assert_eq!(loaded.keys().collect::<Vec<_>>(), [&InstanceId::new("2")]);
+        assert_eq!(loaded.iter().map(|one| &one.id).collect::<Vec<_>>(), [&InstanceId::new("2")]);
         assert!(age < Duration::from_secs(60));
         let other = Cache { subject: "another".to_owned(), ..cache.clone() };
         assert!(other.load().is_none(), "a file of the same name that is of something else");

@@ -9,10 +9,11 @@ use std::{
 };
 
 use crate::{
-    feed::{Feed, InstanceSet},
+    feed::Feed,
     instance::{Instance, InstanceId, Registration},
     key::ServiceKey,
     port::{DownCause, Lookup},
+    set::InstanceSet,
 };
 
 /// Instances of one key: per id, every record that has it, newest generation last.
@@ -97,7 +98,7 @@ impl<O: Ord + Clone> Catalog<O> {
             .filter(|(key, _)| lookup.key.matches(key))
             .flat_map(|(key, offers)| offers.values().filter_map(newest).map(move |instance| (key, instance)))
             .filter(|(key, instance)| lookup.takes(key, instance))
-            .map(|(_, instance)| (instance.id.clone(), instance))
+            .map(|(_, instance)| instance)
             .collect()
     }
 
@@ -162,7 +163,7 @@ mod tests {
 
     fn found(catalog: &Catalog<u8>, key: &str) -> Vec<(String, u32)> {
         let set = catalog.find(&Lookup::new(key.parse().unwrap()));
-        set.values().map(|instance| (instance.id.to_string(), instance.weight)).collect()
+        set.iter().map(|instance| (instance.id.to_string(), instance.weight)).collect()
     }
 
     #[test]

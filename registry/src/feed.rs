@@ -13,12 +13,10 @@ use std::{
 };
 
 use crate::{
-    instance::{Instance, InstanceId},
+    instance::InstanceId,
     port::{Change, DownCause},
+    set::InstanceSet,
 };
-
-/// A set of instances by id.
-pub type InstanceSet = BTreeMap<InstanceId, Arc<Instance>>;
 
 /// Causes kept for consumers that have not heard of a Down yet; older ones become [`DownCause::Unlisted`].
 const MAX_CAUSES: usize = 1024;
@@ -76,19 +74,25 @@ impl Feed {
         Self::default()
     }
 
-    /// Makes `set` the newest set; `causes` says why the missing ones are gone. Publishing an equal set is free.
+    /// Makes `set` the newest set; `causes` says why the missing ones are gone. Publishing an equal set is free. An instance
+    /// that did not change should be the same `Arc` as before: then nothing of it is compared.
     pub fn publish(&self, set: InstanceSet, causes: &BTreeMap<InstanceId, DownCause>) {
+        self.publish_shared(Arc::new(set), causes);
+    }
+
+    /// [`publish`](Self::publish) of a set that others keep too.
+    pub(crate) fn publish_shared(&self, set: Arc<InstanceSet>, causes: &BTreeMap<InstanceId, DownCause>) {
         let woken = {
             let mut state = self.shared.lock();
-            if state.set.as_deref() == Some(&set) {
+            if state.set.as_ref() == Some(&set) {
                 return;
             }
             if state.causes.len() + causes.len() > MAX_CAUSES {
                 state.causes.clear();
             }
             state.causes.extend(causes.iter().map(|(id, cause)| (id.clone(), *cause)));
-            state.causes.retain(|id, _| !set.contains_key(id));
-            state.set = Some(Arc::new(set));
+            state.causes.retain(|id, _| !set.contains(id));
+            state.set = Some(set);
             state.version += 1;
             state.wakers()
         };
@@ -149,8 +153,7 @@ impl Changes {
         match (&self.heard, &state.set) {
             (None, Some(set)) => {
                 self.heard = Some((state.version, set.clone()));
-                let all = set.values().map(|instance| Instance::clone(instance)).collect();
-                return Poll::Ready(Some(Change::Snapshot(all)));
+                return Poll::Ready(Some(Change::Snapshot(set.iter().cloned().collect())));
             }
             (Some((version, old)), Some(new)) if *version != state.version => {
                 self.queue = difference(old, new, &state.causes);
@@ -185,14 +188,11 @@ impl Drop for Changes {
 
 /// The changes that lead from `old` to `new`: ups first, then downs.
 fn difference(old: &InstanceSet, new: &InstanceSet, causes: &BTreeMap<InstanceId, DownCause>) -> VecDeque<Change> {
-    let ups = new
-        .iter()
-        .filter(|(id, instance)| old.get(*id).is_none_or(|known| known != *instance))
-        .map(|(_, instance)| Change::Up(Instance::clone(instance)));
-    let downs = old
-        .keys()
-        .filter(|id| !new.contains_key(*id))
-        .map(|id| Change::Down(id.clone(), causes.get(id).copied().unwrap_or(DownCause::Unlisted)));
+    let ups = old.compared(new).filter_map(|(_, now)| now.cloned().map(Change::Up));
+    let downs = old.without(new).map(|gone| {
+        let cause = causes.get(&gone.id).copied().unwrap_or(DownCause::Unlisted);
+        Change::Down(gone.id.clone(), cause)
+    });
     ups.chain(downs).collect()
 }
 
@@ -201,20 +201,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::instance::Instance;
 
     fn set(weights: &[(u8, u32)]) -> InstanceSet {
         let instance = |(id, weight): &(u8, u32)| {
-            let mut instance = Instance::new("a", "h", 1).with_id(InstanceId::new(id.to_string())).with_weight(*weight);
-            instance.started_at = 0;
-            (instance.id.clone(), Arc::new(instance))
+            Instance::told(InstanceId::new(id.to_string()), "a", "h", 1).with_weight(*weight)
         };
         weights.iter().map(instance).collect()
     }
 
     fn apply(known: &mut InstanceSet, change: Change) {
         match change {
-            Change::Snapshot(all) => *known = all.into_iter().map(|i| (i.id.clone(), Arc::new(i))).collect(),
-            Change::Up(instance) => drop(known.insert(instance.id.clone(), Arc::new(instance))),
+            Change::Snapshot(all) => *known = all.into_iter().collect(),
+            Change::Up(instance) => drop(known.insert(instance)),
             Change::Down(id, _) => assert!(known.remove(&id).is_some(), "{id} was not known"),
         }
     }

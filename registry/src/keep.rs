@@ -57,16 +57,19 @@ async fn run<R: Record>(mut record: R, mut desk: Desk, timing: Timing) {
     loop {
         // A lease that was dropped wants nothing any more.
         let dropped = desk.wanted.has_changed().is_err();
-        if dropped || matches!(wanted, Wanted::Gone) {
-            controller.withdraw();
+        match &wanted {
+            _ if dropped => controller.withdraw(),
+            Wanted::Gone => controller.withdraw(),
+            Wanted::Absent(_) => controller.set_offline(true),
+            Wanted::Present(_) => controller.set_offline(false),
         }
         publish(&desk, &controller);
-        match (controller.step(start.elapsed()), &wanted) {
-            (Step::Write, Wanted::Present(registration)) => {
+        match (controller.step(start.elapsed()), wanted.registration()) {
+            (Step::Write, Some(registration)) => {
                 let result = bounded("writing the record", &timing, record.write(registration)).await;
                 controller.wrote(start.elapsed(), result, fresh());
             }
-            (Step::ReadBack, Wanted::Present(registration)) => {
+            (Step::ReadBack, Some(registration)) => {
                 let result = bounded("reading the record back", &timing, record.read_back(registration)).await;
                 controller.read(start.elapsed(), result, fresh());
             }
@@ -81,10 +84,10 @@ async fn run<R: Record>(mut record: R, mut desk: Desk, timing: Timing) {
                     () = sleep(wait.max(Duration::from_millis(1))) => {}
                 }
             }
-            (Step::Done, _) | (_, Wanted::Gone) => break,
+            (Step::Done, _) | (_, None) => break,
         }
         let next = desk.wanted.borrow_and_update().clone();
-        if let (Wanted::Present(old), Wanted::Present(new)) = (&wanted, &next)
+        if let (Some(old), Some(new)) = (wanted.registration(), next.registration())
             && !Arc::ptr_eq(old, new)
         {
             controller.wish_changed();

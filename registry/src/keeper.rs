@@ -9,8 +9,10 @@ use tokio::{task::spawn_blocking, time::Instant};
 
 use crate::{
     cache::Cache,
-    feed::{Feed, InstanceSet},
+    feed::Feed,
     protect::{Health, Hold, Protection, Protector, Verdict},
+    saver::Saver,
+    set::InstanceSet,
 };
 
 /// Keeps the consumers of one lookup on the last good set.
@@ -21,8 +23,8 @@ pub struct Keeper {
     protector: Protector,
     protection: Protection,
     cache: Option<Cache>,
+    saver: Option<Saver>,
     start: Instant,
-    saved: Option<InstanceSet>,
     told: bool,
     hold: Option<Hold>,
 }
@@ -36,23 +38,21 @@ impl Keeper {
             protector: Protector::new(protection),
             protection,
             cache,
+            saver: None,
             start: Instant::now(),
-            saved: None,
             told: false,
             hold: None,
         }
     }
 
-    /// The registry listed `set`. Told to the consumers before this first waits; a good set is then saved.
-    pub async fn answered(&mut self, set: InstanceSet, health: Health) {
+    /// The registry listed `set`: it is told to the consumers, and a good one is saved soon. On a tokio runtime.
+    pub fn answered(&mut self, set: InstanceSet, health: Health) {
         let good = health == Health::Well && !set.is_empty();
         let verdict = self.protector.answered(self.start.elapsed(), set, health);
-        let save =
-            (good && verdict.hold.is_none() && self.saved.as_ref() != Some(&verdict.set)).then(|| verdict.set.clone());
-        self.tell(verdict);
-        if let Some(set) = save {
-            self.save(set).await;
+        if good && verdict.hold.is_none() {
+            self.save(&verdict.set);
         }
+        self.tell(verdict);
     }
 
     /// The registry did not answer, for this reason. The first time, the set on disk is recalled if it is not too old.
@@ -86,7 +86,7 @@ impl Keeper {
         }
         self.told = true;
         self.hold = verdict.hold;
-        self.feed.publish(verdict.set, &verdict.causes);
+        self.feed.publish_shared(verdict.set, &verdict.causes);
     }
 
     async fn recall(&self) -> Option<InstanceSet> {
@@ -96,16 +96,12 @@ impl Keeper {
         (age <= self.protection.stale.max(Duration::from_secs(1))).then_some(set)
     }
 
-    async fn save(&mut self, set: InstanceSet) {
-        let Some(cache) = self.cache.clone() else { return };
-        let saved = spawn_blocking(move || cache.save(&set).map(|()| set)).await;
-        match saved {
-            Ok(Ok(set)) => self.saved = Some(set),
-            Ok(Err(error)) => {
-                tracing::warn!(lookup = self.what, %error, "the last good set cannot be saved: kept in memory only");
-                self.cache = None;
-            }
-            Err(_) => {}
+    fn save(&mut self, set: &Arc<InstanceSet>) {
+        if let Some(cache) = self.cache.as_ref().filter(|_| self.saver.is_none()) {
+            self.saver = Some(Saver::start(&self.what, cache.clone()));
+        }
+        if let Some(saver) = &self.saver {
+            saver.save(set);
         }
     }
 }
@@ -118,9 +114,7 @@ mod tests {
     use crate::{Change, Changes, Instance, InstanceId, instance::fresh};
 
     fn set(ids: &[&str]) -> InstanceSet {
-        let one =
-            |id: &&str| (InstanceId::new(*id), Arc::new(Instance::new("a", "h", 1).with_id(InstanceId::new(*id))));
-        ids.iter().map(one).collect()
+        ids.iter().map(|id| Instance::new("a", "h", 1).with_id(InstanceId::new(*id))).collect()
     }
 
     async fn snapshot(changes: &mut Changes) -> BTreeSet<String> {
@@ -140,14 +134,15 @@ mod tests {
     async fn a_registry_that_is_away_at_start_is_bridged_from_disk() {
         let dir: PathBuf = std::env::temp_dir().join(format!("mainstay-test-{:016x}", fresh()));
         let (mut first, mut changes) = keeper(&dir);
-        first.answered(set(&["1", "2"]), Health::Well).await;
+        first.answered(set(&["1", "2"]), Health::Well);
         assert_eq!(snapshot(&mut changes).await, ["1".to_owned(), "2".to_owned()].into());
+        first.saver.take().unwrap().finished().await;
 
         let (mut second, mut changes) = keeper(&dir);
         second.silent("connection refused").await;
         assert_eq!(snapshot(&mut changes).await.len(), 2);
         assert_eq!(second.hold().map(|hold| hold.count), Some(2));
-        second.answered(set(&["1", "2"]), Health::Well).await;
+        second.answered(set(&["1", "2"]), Health::Well);
         assert_eq!(second.hold(), None);
         std::fs::remove_dir_all(dir).unwrap();
     }

@@ -27,6 +27,8 @@ pub enum LeaseState {
     },
     /// Taken back; the end of the lease.
     Withdrawn,
+    /// Taken back for as long as the provider says so: [`Lease::set_offline`].
+    Offline,
     /// This registry takes no registrations, so there is nothing to wait for.
     Unsupported,
 }
@@ -38,6 +40,7 @@ impl fmt::Display for LeaseState {
             Self::Registered => f.write_str("registered"),
             Self::Lost { reason } => write!(f, "lost ({reason})"),
             Self::Withdrawn => f.write_str("withdrawn"),
+            Self::Offline => f.write_str("offline"),
             Self::Unsupported => f.write_str("unsupported"),
         }
     }
@@ -63,7 +66,19 @@ pub(crate) struct Desk {
 #[derive(Clone, Debug)]
 pub(crate) enum Wanted {
     Present(Arc<Registration>),
+    /// Not there, until it is wanted again.
+    Absent(Arc<Registration>),
     Gone,
+}
+
+impl Wanted {
+    /// What is to be there, or would be.
+    pub(crate) fn registration(&self) -> Option<&Arc<Registration>> {
+        match self {
+            Self::Present(registration) | Self::Absent(registration) => Some(registration),
+            Self::Gone => None,
+        }
+    }
 }
 
 /// How it stands, all in one so that nobody reads halves.
@@ -162,7 +177,10 @@ impl Lease {
     /// [`RegistryError::Unsupported`] where the registry takes no registrations, [`RegistryError::Ended`] when its
     /// runtime is gone. Cancel-safe.
     pub async fn registered(&mut self, deadline: Duration) -> Result<(), RegistryError> {
-        let known = |state: &LeaseState| !matches!(state, LeaseState::Pending | LeaseState::Lost { .. });
+        // Offline is no end: whoever waits has just taken it back, or somebody will.
+        let open =
+            |state: &LeaseState| matches!(state, LeaseState::Pending | LeaseState::Lost { .. } | LeaseState::Offline);
+        let known = |state: &LeaseState| !open(state);
         match self.wait(deadline, known).await {
             Waited::Until(LeaseState::Unsupported) => {
                 Err(RegistryError::Unsupported { registry: "this registry".to_owned(), what: "takes no registrations" })
@@ -176,7 +194,7 @@ impl Lease {
     /// Changes what is announced: weight, labels, role, epoch… The id stays. Consumers hear of it as an Up.
     pub fn update(&self, change: impl FnOnce(&mut Instance)) {
         self.wanted.send_if_modified(|wanted| {
-            let Wanted::Present(registration) = wanted else { return false };
+            let (Wanted::Present(registration) | Wanted::Absent(registration)) = wanted else { return false };
             let mut next = Registration::clone(registration);
             change(&mut next.instance);
             next.instance.id = registration.instance.id.clone();
@@ -191,12 +209,24 @@ impl Lease {
         self.update(|instance| instance.weight = weight);
     }
 
-    /// What is announced, as last wanted; `None` once withdrawn.
+    /// Takes the registration back, or brings it back. Offline is a wish like any other: it is kept, and looked after,
+    /// whatever the registry does. One that is away when this is said is told when it is there again, and a record of
+    /// ours that turns up again is removed again.
+    pub fn set_offline(&self, offline: bool) {
+        self.wanted.send_if_modified(|wanted| {
+            let next = match (&*wanted, offline) {
+                (Wanted::Present(registration), true) => Wanted::Absent(registration.clone()),
+                (Wanted::Absent(registration), false) => Wanted::Present(registration.clone()),
+                _ => return false,
+            };
+            *wanted = next;
+            true
+        });
+    }
+
+    /// What is announced, or would be if it were not offline, as last wanted; `None` once withdrawn.
     pub fn registration(&self) -> Option<Arc<Registration>> {
-        match &*self.wanted.borrow() {
-            Wanted::Present(registration) => Some(registration.clone()),
-            Wanted::Gone => None,
-        }
+        self.wanted.borrow().registration().cloned()
     }
 
     /// Takes the registration back and waits until the registry has done so.

@@ -31,7 +31,7 @@
 //! | `secret.rs` | secrets, which URLs only name |
 //! | `spelling.rs` | the nearest spelling of a mistyped word |
 //! | `backoff.rs` | how long to wait before the next try |
-//! | `protect.rs`, `cache.rs`, `keeper.rs` | consumers of a registry that can be unwell: what to believe, the last good set |
+//! | `protect.rs`, `cache.rs`, `saver.rs`, `keeper.rs` | consumers of a registry that can be unwell: what to believe, the last good set |
 //! | `inspect.rs` | what a registry lists and whether it is well, for people and tools |
 //! | `url.rs`, `hub.rs`, `capability.rs`, `error.rs` | which adapter, what it can do, what went wrong |
 //! | `several/` | several registries as one |
@@ -68,7 +68,9 @@ pub mod memory;
 pub mod nacos;
 mod port;
 mod protect;
+mod saver;
 mod secret;
+mod set;
 mod several;
 mod spelling;
 mod url;
@@ -84,7 +86,7 @@ pub use controller::{Seen, Timing};
 #[cfg(feature = "dns")]
 pub use dns::DnsRegistry;
 pub use error::RegistryError;
-pub use feed::{Changes, Feed, InstanceSet};
+pub use feed::{Changes, Feed};
 #[cfg(feature = "file")]
 pub use file::{FileConfig, FileRegistry};
 pub use fixed::FixedRegistry;
@@ -97,10 +99,11 @@ pub use key::{MAX_KEY_LEN, ServiceKey};
 pub use lease::{Lease, LeaseState, RegistryStanding};
 pub use memory::MemoryRegistry;
 #[cfg(feature = "nacos")]
-pub use nacos::NacosRegistry;
+pub use nacos::{NacosConfig, NacosRegistry};
 pub use port::{Change, Discover, DownCause, Lookup, MAX_SKIPPED, Registry, Survey};
 pub use protect::{Health, Hold, HoldReason, Protection};
 pub use secret::Secret;
+pub use set::InstanceSet;
 pub use several::{MAX_REGISTRIES, Place, SeveralRegistries};
 pub use spelling::nearest;
 pub use url::{RegistryUrl, check, connect, connect_with};

@@ -4,7 +4,7 @@
 //! controller behind the [`Lease`] makes it so and keeps it so. [`Discover::subscribe`] answers with a stream that
 //! starts with a full picture. Neither can block or fail a start-up because a registry is away.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
     capability::Capabilities,
@@ -89,14 +89,15 @@ impl fmt::Display for Lookup {
     }
 }
 
-/// One step from what a consumer knew to what is.
+/// One step from what a consumer knew to what is. Instances are shared: that of an application which offers a hundred
+/// services is mostly the same one in the changes of all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
     /// The whole set. It replaces everything known before.
-    Snapshot(Vec<Instance>),
+    Snapshot(Vec<Arc<Instance>>),
     /// A new instance, or a known one (same id) that changed.
-    Up(Instance),
+    Up(Arc<Instance>),
     /// An instance is gone.
     Down(InstanceId, DownCause),
 }

@@ -7,9 +7,9 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
-    feed::InstanceSet,
     instance::{Instance, InstanceId},
     port::DownCause,
+    set::InstanceSet,
 };
 
 /// How far a registry is trusted.
@@ -89,7 +89,7 @@ pub struct Hold {
 /// What to tell consumers after an answer, or after none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Verdict {
-    pub(crate) set: InstanceSet,
+    pub(crate) set: Arc<InstanceSet>,
     pub(crate) causes: BTreeMap<InstanceId, DownCause>,
     pub(crate) hold: Option<Hold>,
 }
@@ -99,7 +99,7 @@ pub(crate) struct Verdict {
 pub(crate) struct Protector {
     protection: Protection,
     /// What consumers were told last.
-    told: InstanceSet,
+    told: Arc<InstanceSet>,
     /// How many instances there were when the registry was last believed.
     believed: usize,
     /// Of those told, the ones not listed any more, with when that began.
@@ -120,7 +120,7 @@ impl Protector {
     pub(crate) fn new(protection: Protection) -> Self {
         Self {
             protection,
-            told: InstanceSet::new(),
+            told: Arc::default(),
             believed: 0,
             held: BTreeMap::new(),
             reason: None,
@@ -132,7 +132,7 @@ impl Protector {
     /// Starts from a set that was good once, such as one from disk.
     pub(crate) fn recall(&mut self, set: InstanceSet) -> Verdict {
         self.believed = set.len();
-        self.told = set;
+        self.told = Arc::new(set);
         self.unwell_until = Some(Until::ItSaysWell);
         self.reason = Some(HoldReason::Silent).filter(|_| !self.told.is_empty());
         self.verdict(BTreeMap::new())
@@ -158,26 +158,28 @@ impl Protector {
             (Some(_), listed) if listed * 2 < self.believed => Some(HoldReason::Shrunk),
             _ => None,
         };
-        let missing: Vec<(InstanceId, Arc<Instance>)> =
-            self.told.iter().filter(|(id, _)| !set.contains_key(*id)).map(|(id, i)| (id.clone(), i.clone())).collect();
-        self.told = set;
+        let missing: Vec<Arc<Instance>> = self.told.without(&set).cloned().collect();
         let mut causes = BTreeMap::new();
         if self.reason.is_none() {
             self.held.clear();
-            self.believed = self.told.len();
-            causes.extend(missing.into_iter().map(|(id, _)| (id, DownCause::Unlisted)));
+            self.believed = set.len();
+            self.told = Arc::new(set);
+            causes.extend(missing.iter().map(|gone| (gone.id.clone(), DownCause::Unlisted)));
             return self.verdict(causes);
         }
-        self.held.retain(|id, _| !self.told.contains_key(id));
-        for (id, instance) in missing {
-            let since = *self.held.entry(id.clone()).or_insert(now);
+        self.held.retain(|id, _| !set.contains(id));
+        let mut kept = Vec::new();
+        for instance in missing {
+            let since = *self.held.entry(instance.id.clone()).or_insert(now);
             if now - since < self.protection.expiry {
-                self.told.insert(id, instance);
+                kept.push(instance);
             } else {
-                self.held.remove(&id);
-                causes.insert(id, DownCause::Expired);
+                self.held.remove(&instance.id);
+                causes.insert(instance.id.clone(), DownCause::Expired);
             }
         }
+        let told = set.iter().cloned().chain(kept).collect();
+        self.told = Arc::new(told);
         self.verdict(causes)
     }
 
@@ -187,7 +189,7 @@ impl Protector {
         self.unwell_until = Some(Until::ItSaysWell);
         let mut causes = BTreeMap::new();
         if now - since >= self.protection.stale {
-            causes.extend(std::mem::take(&mut self.told).into_keys().map(|id| (id, DownCause::Expired)));
+            causes.extend(std::mem::take(&mut self.told).iter().map(|gone| (gone.id.clone(), DownCause::Expired)));
             self.held.clear();
             self.believed = 0;
         }
@@ -213,11 +215,7 @@ mod tests {
     const SEC: Duration = Duration::from_secs(1);
 
     fn set(ids: impl IntoIterator<Item = u8>) -> InstanceSet {
-        let one = |id: u8| {
-            let id = InstanceId::new(id.to_string());
-            (id.clone(), Arc::new(Instance::new("a", "h", 1).with_id(id)))
-        };
-        ids.into_iter().map(one).collect()
+        ids.into_iter().map(|id| Instance::new("a", "h", 1).with_id(InstanceId::new(id.to_string()))).collect()
     }
 
     fn told(verdict: &Verdict) -> usize {
@@ -304,12 +302,12 @@ mod tests {
                         let listed = set(ids);
                         let health = if well { Health::Well } else { Health::Unwell };
                         let verdict = protector.answered(now, listed.clone(), health);
-                        prop_assert!(listed.keys().all(|id| verdict.set.contains_key(id)));
+                        prop_assert!(listed.iter().all(|one| verdict.set.contains(&one.id)));
                         verdict
                     }
                     None => protector.silent(now),
                 };
-                prop_assert!(verdict.causes.keys().all(|id| !verdict.set.contains_key(id)));
+                prop_assert!(verdict.causes.keys().all(|id| !verdict.set.contains(id)));
                 prop_assert!(protector.held.values().all(|since| now - *since < Protection::default().stale));
                 prop_assert!(verdict.hold.is_none_or(|hold| hold.count <= verdict.set.len()));
             }

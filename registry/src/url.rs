@@ -50,7 +50,10 @@ pub fn connect_with(url: &str, links: Links) -> Result<Hub, RegistryError> {
 }
 
 /// One of them.
-#[cfg_attr(not(feature = "zookeeper"), expect(unused_variables, reason = "only some registries have a use for links"))]
+#[cfg_attr(
+    not(any(feature = "zookeeper", feature = "nacos")),
+    expect(unused_variables, reason = "only some registries have a use for links")
+)]
 fn connect_one(url: &RegistryUrl, links: &Links) -> Result<Hub, RegistryError> {
     match Adapter::of(url)? {
         #[cfg(feature = "file")]
@@ -81,8 +84,9 @@ fn connect_one(url: &RegistryUrl, links: &Links) -> Result<Hub, RegistryError> {
         }
         #[cfg(feature = "nacos")]
         Adapter::Nacos => {
-            let registry = crate::nacos::NacosRegistry::from_url(url)?;
-            Ok(Hub::new(registry.clone()).with_inspect(registry))
+            let registry = crate::nacos::NacosRegistry::linked(url, links)?;
+            let config = crate::nacos::NacosConfig::beside(&registry);
+            Ok(Hub::new(registry.clone()).with_config(config).with_inspect(registry))
         }
     }
 }

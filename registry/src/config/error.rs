@@ -26,7 +26,7 @@ pub enum ConfigError {
         /// The limit in bytes.
         limit: usize,
     },
-    /// Nothing is no content: some centres cannot tell it from an absent key.
+    /// Nothing, or nothing but white space, is no content: some centres cannot tell it from an absent key.
     #[error("the content of {key} is empty: delete the key instead")]
     Empty {
         /// The key.

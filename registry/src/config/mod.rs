@@ -15,12 +15,12 @@
 //! | `watch.rs`, `follow.rs` | the reader's end, and the task behind it |
 //! | `memory.rs` | the adapter `memory://` |
 //!
-//! The adapters of registries with a folder of their own lie there: `file/config.rs`, `zookeeper/config.rs`.
+//! The adapters of registries with a folder of their own lie there: `file/config.rs`, `zookeeper/config.rs`, `nacos/config.rs`.
 
-#[cfg(any(feature = "file", feature = "zookeeper"))]
+#[cfg(any(feature = "file", feature = "nacos", feature = "zookeeper"))]
 mod belief;
 mod error;
-#[cfg(any(feature = "file", feature = "zookeeper"))]
+#[cfg(any(feature = "file", feature = "nacos", feature = "zookeeper"))]
 mod follow;
 mod key;
 mod memory;
@@ -28,11 +28,11 @@ mod port;
 mod watch;
 
 pub use error::ConfigError;
-#[cfg(any(feature = "file", feature = "zookeeper"))]
+#[cfg(any(feature = "file", feature = "nacos", feature = "zookeeper"))]
 pub(crate) use follow::{ConfigSource, follow};
 pub use key::{ConfigKey, DEFAULT_GROUP, MAX_NAME_LEN};
 pub use memory::MemoryConfig;
 pub use port::{Answer, Config, ConfigCenter, ConfigSight, ConfigVersion, Expected, MAX_CONFIG};
-#[cfg(any(feature = "file", feature = "zookeeper"))]
+#[cfg(any(feature = "file", feature = "nacos", feature = "zookeeper"))]
 pub(crate) use port::{check_content, readable};
 pub use watch::ConfigWatch;

@@ -144,8 +144,8 @@ impl ConfigSight {
 /// Refuses what no centre has to take.
 pub(crate) fn check_content(key: &ConfigKey, content: &str) -> Result<(), ConfigError> {
     match content.len() {
-        0 => Err(ConfigError::Empty { key: key.clone() }),
         size if size > MAX_CONFIG => Err(ConfigError::TooLarge { key: key.clone(), size, limit: MAX_CONFIG }),
+        _ if content.trim().is_empty() => Err(ConfigError::Empty { key: key.clone() }),
         _ => Ok(()),
     }
 }
@@ -154,7 +154,7 @@ pub(crate) fn check_content(key: &ConfigKey, content: &str) -> Result<(), Config
 ///
 /// # Errors
 /// [`ConfigError::Unreadable`] for what is too large or is no text.
-#[cfg(any(feature = "file", feature = "zookeeper"))]
+#[cfg(any(feature = "file", feature = "nacos", feature = "zookeeper"))]
 pub(crate) fn readable(key: &ConfigKey, bytes: Vec<u8>) -> Result<String, ConfigError> {
     let unreadable = |why| ConfigError::Unreadable { key: key.clone(), why };
     if bytes.len() > MAX_CONFIG {
@@ -190,7 +190,9 @@ mod tests {
     fn contents_are_bounded_at_both_ends() {
         let key = ConfigKey::new("x").unwrap();
         assert!(check_content(&key, "x").is_ok());
-        assert!(check_content(&key, "").unwrap_err().to_string().contains("delete"));
+        for nothing in ["", " ", "\n\t"] {
+            assert!(check_content(&key, nothing).unwrap_err().to_string().contains("delete"));
+        }
         let error = check_content(&key, &"x".repeat(MAX_CONFIG + 1)).unwrap_err().to_string();
         assert!(error.contains("at most 524288"), "{error}");
     }

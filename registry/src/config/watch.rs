@@ -46,7 +46,7 @@ impl ConfigWatch {
     }
 
     /// The same watch, whose end is the end of this task.
-    #[cfg(any(feature = "file", feature = "zookeeper"))]
+    #[cfg(any(feature = "file", feature = "nacos", feature = "zookeeper"))]
     pub(crate) fn ending(mut self, task: JoinHandle<()>) -> Self {
         self._task = Some(Task(task));
         self

@@ -26,7 +26,7 @@ use crate::{
     cache::Cache,
     capability::Capabilities,
     error::RegistryError,
-    feed::{Changes, Feed, InstanceSet},
+    feed::{Changes, Feed},
     inspect::{Finding, Inspect, Inspection, Listing, Offer},
     instance::{Instance, InstanceId, Registration, fresh},
     keeper::Keeper,
@@ -34,6 +34,7 @@ use crate::{
     lease::Lease,
     port::{Discover, Lookup, Registry, Survey},
     protect::{Health, Hold, Protection},
+    set::InstanceSet,
     url::RegistryUrl,
 };
 
@@ -188,7 +189,7 @@ impl Round {
                 Ok(set) => {
                     failures = 0;
                     self.note(set.clone());
-                    keeper.answered(set, Health::Well).await;
+                    keeper.answered(set, Health::Well);
                     spread(self.every, fresh())
                 }
                 Err(why) => {
@@ -216,12 +217,12 @@ impl Round {
         }
     }
 
-    fn instance(&self, address: IpAddr) -> (InstanceId, Arc<Instance>) {
+    fn instance(&self, address: IpAddr) -> Instance {
         let id = InstanceId::new(format!("dns:{address}:{}", self.port));
-        let mut instance = Instance::new("", address.to_string(), self.port).with_id(id.clone());
+        let mut instance = Instance::new("", address.to_string(), self.port).with_id(id);
         // Nobody knows, and a made-up time would look like a restart at each resolution.
         instance.started_at = 0;
-        (id, Arc::new(instance))
+        instance
     }
 
     fn note(&self, set: InstanceSet) {
@@ -280,7 +281,7 @@ impl Inspect for DnsRegistry {
             let (attempted, key) = (Registry::describe(self), ServiceKey::new(interface.unwrap_or("*")));
             let found = self.core.round().resolve().await;
             let set = found.map_err(|why| RegistryError::Unavailable { attempted, why })?;
-            let offers = set.into_values().map(|instance| Offer::new(key.clone(), Instance::clone(&instance)));
+            let offers = set.iter().map(|instance| Offer::new(key.clone(), Instance::clone(instance)));
             Ok(Listing::new(offers.collect(), Vec::new()))
         })
     }

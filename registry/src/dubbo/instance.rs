@@ -21,7 +21,7 @@ const META_VERSION: &str = "meta-v";
 const CLASS: &str = "org.apache.dubbo.registry.zookeeper.ZookeeperInstance";
 
 /// One process of an application.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServiceInstance {
     /// The application.

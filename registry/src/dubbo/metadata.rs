@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     instance::ServiceInstance,
-    provider::{ProviderUrl, Skipped, parameters_of},
+    provider::{NAMING, ProviderUrl, Skipped, parameters_of},
 };
 use crate::{
     instance::{DEFAULT_WEIGHT, Instance, Registration},
@@ -62,6 +62,13 @@ pub struct ServiceInfo {
     pub params: BTreeMap<String, String>,
 }
 
+/// What a service says of its instances: that of the first service of the document that says the same, or its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Words {
+    Like(usize),
+    Of(usize),
+}
+
 /// Why a document is not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -72,6 +79,9 @@ pub enum BadMetadata {
     /// It is not the JSON that it should be.
     #[error("it is not a metadata document: {0}")]
     NotJson(String),
+    /// It is another document than the one that was looked for.
+    #[error("it is of revision {0:?}")]
+    OtherRevision(String),
 }
 
 impl MetadataInfo {
@@ -112,12 +122,31 @@ impl MetadataInfo {
         if info.services.len() > MAX_SERVICES { Err(BadMetadata::TooLarge) } else { Ok(info) }
     }
 
+    /// The document of this revision.
+    ///
+    /// # Errors
+    /// [`BadMetadata`], also when it is one of another revision.
+    pub fn of_revision(bytes: &[u8], revision: &str) -> Result<Self, BadMetadata> {
+        let info = Self::from_json(bytes)?;
+        if info.revision == revision { Ok(info) } else { Err(BadMetadata::OtherRevision(info.revision)) }
+    }
+
     /// What `instance`, whose metadata this is, offers to consumers of `interface`.
     pub fn offered(&self, instance: &ServiceInstance, interface: &str) -> Vec<Result<(ServiceKey, Instance), Skipped>> {
-        // Dubbo Java finds a service by its path, dubbo-go by its name.
-        let meant = |service: &&ServiceInfo| service.name == interface || service.path == interface;
-        let services = self.services.values().filter(meant);
+        let services = self.services.values().filter(|service| service.is_meant(interface));
         services.map(|service| service.url(&self.application, instance).offered(interface)).collect()
+    }
+
+    /// The services that consumers of `interface` mean, each with what it says of instances: a word that is the same for all
+    /// services of the document that say the same.
+    pub(super) fn meant<'a>(&'a self, interface: &str) -> impl Iterator<Item = (&'a ServiceInfo, Words)> {
+        let all = || self.services.values();
+        all().enumerate().filter(|(_, service)| service.is_meant(interface)).map(move |(place, service)| {
+            // Instances say where requests go to, when that is not the interface.
+            let at_its_path = !service.path.trim_matches('/').is_empty() && service.path.trim_matches('/') != interface;
+            let alike = || all().position(|other| other.says_the_same(service)).unwrap_or(place);
+            (service, if at_its_path { Words::Of(place) } else { Words::Like(alike()) })
+        })
     }
 
     /// Whatever differs between two documents differs here.
@@ -163,7 +192,8 @@ impl ServiceInfo {
         if instance.weight != DEFAULT_WEIGHT {
             params.insert("weight".to_owned(), instance.weight.to_string());
         }
-        Self { params, ..Self::new(key, TRIPLE, instance.port) }
+        // Each instance says its own: so all that offer the same have one document, whatever ports they are at.
+        Self { params, ..Self::new(key, TRIPLE, 0) }
     }
 
     /// The key in a document: `[group/]interface[:version]:protocol`.
@@ -173,8 +203,27 @@ impl ServiceInfo {
         format!("{key}:{}", self.protocol)
     }
 
+    /// Dubbo Java finds a service by its path, dubbo-go by its name.
+    fn is_meant(&self, interface: &str) -> bool {
+        self.name == interface || self.path == interface
+    }
+
+    /// Whether both say the same of who offers them.
+    fn says_the_same(&self, other: &Self) -> bool {
+        fn said(service: &ServiceInfo) -> impl Iterator<Item = (&String, &String)> {
+            service.params.iter().filter(|(name, _)| !NAMING.contains(&name.as_str()))
+        }
+        self.protocol == other.protocol && self.port == other.port && said(self).eq(said(other))
+    }
+
+    /// The key under which an instance offers it that says nothing else.
+    pub(super) fn named(&self, application: &str, interface: &str) -> Result<ServiceKey, Skipped> {
+        let nobody = ServiceInstance::new(application, "", 0, BTreeMap::new());
+        self.url(application, &nobody).named(interface)
+    }
+
     /// The URL that the interface level would have of it.
-    fn url(&self, application: &str, instance: &ServiceInstance) -> ProviderUrl {
+    pub(super) fn url(&self, application: &str, instance: &ServiceInstance) -> ProviderUrl {
         let mut parameters = self.params.clone();
         let mut set = |name: &str, value: Option<&str>| {
             if let Some(value) = value.filter(|value| !value.is_empty()) {
@@ -218,6 +267,9 @@ mod tests {
             let info = MetadataInfo::from_json(document(dump).as_bytes()).unwrap();
             let instance = instance(dump);
             assert_eq!(instance.revision(), Some(info.revision.as_str()));
+            assert_eq!(MetadataInfo::of_revision(document(dump).as_bytes(), &info.revision).as_ref(), Ok(&info));
+            let other = MetadataInfo::of_revision(document(dump).as_bytes(), "7");
+            assert_eq!(other, Err(BadMetadata::OtherRevision(info.revision.clone())));
             assert_eq!(info.services.len(), 2);
             assert!(info.services.iter().all(|(key, service)| *key == service.key()));
             let offers = info.offered(&instance, STOCK);
@@ -244,7 +296,10 @@ mod tests {
         theirs["revision"] = ours.revision.clone().into();
         let services = theirs["services"].as_object_mut().unwrap();
         services.retain(|key, _| key.contains(STOCK));
-        let params = services.values_mut().next().unwrap()["params"].as_object_mut().unwrap();
+        let service = services.values_mut().next().unwrap();
+        // The port is the instance's to say.
+        service["port"] = 0.into();
+        let params = service["params"].as_object_mut().unwrap();
         // What Java alone has, and its release.
         for name in ["prefer.serialization", "proxy", "metadata-type", "revision", "REGISTRY_CLUSTER"] {
             assert!(params.remove(name).is_some(), "{name}");
@@ -264,7 +319,7 @@ mod tests {
         let first = revision(base.clone(), &key, &["x"]);
         assert_eq!(first.len(), 32);
         let mut same = base.clone().with_id(InstanceId::new("2"));
-        (same.host, same.started_at) = ("other".to_owned(), 7);
+        (same.host, same.port, same.started_at) = ("other".to_owned(), 2, 7);
         assert_eq!(revision(same, &key, &["x"]), first, "one document for all instances that offer the same");
         let other = |change: fn(&mut Instance)| {
             let mut instance = base.clone();
@@ -273,7 +328,6 @@ mod tests {
         };
         for changed in [
             other(|i| i.application = "b".to_owned()),
-            other(|i| i.port = 2),
             other(|i| i.weight = 7),
             other(|i| drop(i.labels.insert("x".to_owned(), "y".to_owned()))),
             revision(base.clone(), &key.clone().with_version("1"), &["x"]),

@@ -62,6 +62,11 @@ const OWN: &[&str] = &[
     "zone",
 ];
 
+/// Parameters that say which service it is and what it can do, and nothing of who offers it.
+pub(super) const NAMING: &[&str] = &["group", "interface", "methods", "service", "version"];
+/// Parameters of an instance that have a say in which service it offers.
+pub(super) const RENAMING: &[&str] = &["group", "release", "version"];
+
 /// A provider as Dubbo writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -203,6 +208,12 @@ impl ProviderUrl {
     /// # Errors
     /// [`Skipped`], when no call should go there.
     pub fn offered(&self, interface: &str) -> Result<(ServiceKey, Instance), Skipped> {
+        let instance = self.told(interface)?;
+        Ok((self.named(interface)?, instance))
+    }
+
+    /// Who offers it. [`NAMING`] parameters have no say in this, nor has the path where it is the interface.
+    pub(super) fn told(&self, interface: &str) -> Result<Instance, Skipped> {
         self.is_for_us()?;
         if self.port == 0 {
             return Err(Skipped::NoPort);
@@ -216,9 +227,14 @@ impl ProviderUrl {
         if !path.is_empty() && path != interface {
             instance.labels.insert(PATH.to_owned(), path.to_owned());
         }
+        Ok(instance)
+    }
+
+    /// What it offers.
+    pub(super) fn named(&self, interface: &str) -> Result<ServiceKey, Skipped> {
         let key = self.key(interface);
         let short = !interface.is_empty() && key.to_string().len() <= MAX_KEY_LEN;
-        if short { Ok((key, instance)) } else { Err(Skipped::Interface) }
+        if short { Ok(key) } else { Err(Skipped::Interface) }
     }
 
     /// The interface that it names: by parameter, or by its path.

@@ -284,7 +284,7 @@ mod tests {
         }
         follower.probe();
         let found = registry.core.shared.view().catalog.find(&Lookup::new(a.keys[0].clone()));
-        assert_eq!(found.keys().collect::<Vec<_>>(), [&b.instance.id]);
+        assert_eq!(found.iter().map(|one| &one.id).collect::<Vec<_>>(), [&b.instance.id]);
         std::fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -25,13 +25,13 @@ pub const MAX_ENTRIES: usize = 10_000;
 #[derive(Clone, Debug)]
 pub struct FixedRegistry {
     text: Arc<str>,
-    entries: Arc<[Instance]>,
+    entries: Arc<[Arc<Instance>]>,
 }
 
 impl FixedRegistry {
     /// A list of these instances. An instance with an empty application belongs to any.
     pub fn new(instances: impl IntoIterator<Item = Instance>) -> Self {
-        let entries: Arc<[Instance]> = instances.into_iter().collect();
+        let entries: Arc<[_]> = instances.into_iter().map(Arc::new).collect();
         let text = match &*entries {
             [] => "static:// (an empty list)".to_owned(),
             [first] => format!("static://{} (a fixed list)", first.address()),
@@ -87,13 +87,13 @@ impl Registry for FixedRegistry {
 
 impl Discover for FixedRegistry {
     fn subscribe(&self, lookup: Lookup) -> Changes {
-        let meant = |instance: &&Instance| {
+        let meant = |instance: &&Arc<Instance>| {
             lookup
                 .application
                 .as_ref()
                 .is_none_or(|name| instance.application.is_empty() || instance.application == *name)
         };
-        let set = self.entries.iter().filter(meant).map(|instance| (instance.id.clone(), Arc::new(instance.clone())));
+        let set = self.entries.iter().filter(meant).cloned();
         let feed = Feed::new();
         feed.publish(set.collect(), &BTreeMap::new());
         let changes = feed.subscribe();
@@ -113,7 +113,7 @@ impl Discover for FixedRegistry {
 impl Inspect for FixedRegistry {
     fn list<'a>(&'a self, interface: Option<&'a str>) -> Inspection<'a, Result<Listing, RegistryError>> {
         let key = ServiceKey::new(interface.unwrap_or("*"));
-        let offers = self.entries.iter().map(|instance| Offer::new(key.clone(), instance.clone())).collect();
+        let offers = self.entries.iter().map(|instance| Offer::new(key.clone(), Instance::clone(instance))).collect();
         Box::pin(std::future::ready(Ok(Listing::new(offers, Vec::new()))))
     }
 
@@ -136,7 +136,7 @@ mod tests {
         let mut lookup = Lookup::new(ServiceKey::new("a.B"));
         lookup.application = application.map(str::to_owned);
         match registry.subscribe(lookup).next().await {
-            Some(Change::Snapshot(all)) => all.iter().map(Instance::address).collect(),
+            Some(Change::Snapshot(all)) => all.iter().map(|one| one.address()).collect(),
             other => panic!("{other:?}"),
         }
     }

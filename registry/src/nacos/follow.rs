@@ -1,5 +1,5 @@
-//! The consumers of one lookup: the services that it means, what they offer, and the last good set while the registry is
-//! unwell.
+//! The consumers of one lookup: the services that it means at both of Dubbo's levels, what they offer, and the last good set
+//! while the registry is unwell.
 
 use std::{
     collections::BTreeMap,
@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::select_all;
 use tokio::{
     sync::watch,
     task::JoinHandle,
@@ -15,18 +14,22 @@ use tokio::{
 };
 
 use super::{
-    Core, http, names,
-    topic::{Sight, Topic},
+    Core,
+    applications::Applications,
+    http, names,
+    offers::{Found, Reading},
+    roster::{Kind, Roster},
+    topic::{Sight, Topic, any_changed},
     wire::{Service, ServiceNames},
 };
 use crate::{
     cache::Cache,
+    dubbo::Node,
     error::RegistryError,
-    feed::{Changes, Feed, InstanceSet},
-    instance::InstanceId,
+    feed::{Changes, Feed},
     keeper::Keeper,
     key::ServiceKey,
-    port::{Lookup, MAX_SKIPPED},
+    port::Lookup,
     protect::{Health, Hold, Protection},
 };
 
@@ -34,6 +37,8 @@ use crate::{
 const SETTLE: Duration = Duration::from_secs(60);
 /// How often the names of services are listed, where a lookup means several or finds none.
 const LIST: Duration = Duration::from_secs(5);
+/// How soon is looked again for what a provider could not say yet.
+const SOON: Duration = Duration::from_secs(2);
 /// How many names are asked for at a time, and how many at all.
 const PAGE: u32 = 500;
 const MAX_NAMES: usize = 100_000;
@@ -54,7 +59,7 @@ pub(super) struct Note {
     pub(super) found: BTreeMap<ServiceKey, usize>,
     pub(super) others: BTreeMap<ServiceKey, usize>,
     pub(super) skipped: Vec<(String, &'static str)>,
-    pub(super) known: BTreeMap<(ServiceKey, InstanceId), ()>,
+    pub(super) known: Vec<Node>,
     pub(super) last_change: Option<Instant>,
     pub(super) unwell: Option<String>,
     pub(super) hold: Option<Hold>,
@@ -74,6 +79,8 @@ impl Following {
             keeper,
             note: note.clone(),
             topics: BTreeMap::new(),
+            applications: Applications::of(core, &lookup.key.interface),
+            listed: false,
             list_at: Instant::now(),
         };
         Some(Self { feed, note, task: runtime.spawn(follower.run()) })
@@ -128,7 +135,10 @@ struct Follower {
     lookup: Lookup,
     keeper: Keeper,
     note: Arc<Mutex<Note>>,
-    topics: BTreeMap<Service, (Arc<Topic>, watch::Receiver<Sight>)>,
+    topics: BTreeMap<Service, (Arc<Topic>, watch::Receiver<Sight<Roster>>)>,
+    applications: Applications,
+    /// Whether the services of a lookup that only a list can name were listed.
+    listed: bool,
     list_at: Instant,
 }
 
@@ -136,15 +146,7 @@ struct Follower {
 enum Sum {
     Waiting,
     Silent(String),
-    Offers(Offers),
-}
-
-#[derive(Debug, Default)]
-struct Offers {
-    set: InstanceSet,
-    found: BTreeMap<ServiceKey, usize>,
-    skipped: Vec<(String, &'static str)>,
-    known: BTreeMap<(ServiceKey, InstanceId), ()>,
+    Read(Reading),
 }
 
 impl Follower {
@@ -154,22 +156,25 @@ impl Follower {
             self.follow([self.service(name)]);
         }
         loop {
-            let lists = self.is_wild() || lock(&self.note).found.is_empty();
+            let lists = self.is_wild() || !Found::is_meant(&lock(&self.note).found, &self.lookup);
             if lists && Instant::now() >= self.list_at {
                 self.list().await;
                 self.list_at = Instant::now() + LIST;
             }
+            let mut all_known = true;
             match self.sum() {
                 Sum::Waiting => {}
-                Sum::Silent(why) => {
-                    self.keeper.silent(&why).await;
-                    lock(&self.note).unwell = Some(why);
-                }
-                Sum::Offers(offers) => self.offer(offers).await,
+                Sum::Silent(why) => self.silent(why).await,
+                Sum::Read(reading) => all_known = self.read(reading).await,
             }
             lock(&self.note).hold = self.keeper.hold();
-            self.wait(lists).await;
+            self.wait(lists, all_known).await;
         }
+    }
+
+    async fn silent(&mut self, why: String) {
+        self.keeper.silent(&why).await;
+        lock(&self.note).unwell = Some(why);
     }
 
     /// Whether the lookup means services that only a list can name.
@@ -184,11 +189,12 @@ impl Follower {
 
     /// Follows these services and no others.
     fn follow(&mut self, services: impl IntoIterator<Item = Service>) {
+        let kind = Kind::Interface(self.lookup.key.interface.clone());
         let mut before = std::mem::take(&mut self.topics);
         for service in services {
             let known = before.remove(&service);
             let found = known.or_else(|| {
-                let topic = self.core.topics.of(&self.core.link, &service)?;
+                let topic = self.core.topics.of(&self.core.link, &service, kind.clone())?;
                 let sight = topic.sight();
                 Some((topic, sight))
             });
@@ -205,8 +211,7 @@ impl Follower {
             Err(why) => {
                 tracing::debug!(lookup = %self.lookup, %why, "the services cannot be listed");
                 if self.is_wild() && self.topics.is_empty() {
-                    self.keeper.silent(&why.to_string()).await;
-                    lock(&self.note).unwell = Some(why.to_string());
+                    self.silent(why.to_string()).await;
                 }
                 return;
             }
@@ -218,11 +223,8 @@ impl Follower {
         let (meant, others): (Vec<_>, Vec<_>) = ours.partition(|(key, _)| self.lookup.key.matches(key));
         if self.is_wild() {
             let services: Vec<Service> = meant.into_iter().map(|(_, name)| self.service(name)).collect();
-            let nobody = services.is_empty();
             self.follow(services);
-            if nobody {
-                self.offer(Offers::default()).await;
-            }
+            self.listed = true;
         }
         let mut counted = BTreeMap::new();
         for (key, name) in others.into_iter().take(MAX_OTHERS) {
@@ -241,70 +243,77 @@ impl Follower {
         let session = self.core.link.session()?;
         let token = self.core.link.auth().token();
         let listing = http::instances(session.server(), token.as_deref(), &self.service(name.to_owned())).await?;
-        let hosts = listing.hosts.unwrap_or_default();
-        Ok(hosts.iter().filter(|host| names::offered(host, interface).is_ok()).count())
+        Ok(listing.values().filter(|host| names::offered(host, interface).is_ok()).count())
     }
 
     /// What all services say together. One that is silent speaks for all: half a set is none.
     fn sum(&mut self) -> Sum {
-        let mut offers = Offers::default();
-        let mut unseen = self.topics.is_empty();
+        let mut reading = Reading::default();
+        let mut unseen = self.topics.is_empty() && !self.listed;
         for (_, sight) in self.topics.values_mut() {
-            let listing = match &*sight.borrow_and_update() {
-                Sight::Unseen => {
-                    unseen = true;
-                    continue;
-                }
+            match &*sight.borrow_and_update() {
+                Sight::Unseen => unseen = true,
                 Sight::Silent(why) => return Sum::Silent(why.clone()),
-                Sight::Listed(listing) => listing.clone(),
-            };
-            for host in listing.hosts.iter().flatten() {
-                match names::offered(host, &self.lookup.key.interface) {
-                    Ok((key, instance)) => {
-                        *offers.found.entry(key.clone()).or_default() += 1;
-                        offers.known.insert((key.clone(), instance.id.clone()), ());
-                        if self.lookup.takes(&key, &instance) {
-                            offers.set.insert(instance.id.clone(), Arc::new(instance));
-                        }
-                    }
-                    Err(why) if offers.skipped.len() < MAX_SKIPPED => {
-                        let which =
-                            format!("{}:{} in {}", host["ip"].as_str().unwrap_or("?"), host["port"], listing.name);
-                        offers.skipped.push((which.chars().take(200).collect(), why.as_str()));
-                    }
-                    Err(_) => {}
-                }
+                Sight::Said(roster) => reading.take(roster),
             }
         }
-        if unseen { Sum::Waiting } else { Sum::Offers(offers) }
+        match self.applications.refresh() {
+            Ok(mapped) => unseen |= !mapped,
+            Err(why) => return Sum::Silent(why),
+        }
+        for sight in self.applications.sights() {
+            match sight {
+                Sight::Unseen => unseen = true,
+                Sight::Silent(why) => return Sum::Silent(why),
+                Sight::Said(roster) => reading.take(&roster),
+            }
+        }
+        if unseen { Sum::Waiting } else { Sum::Read(reading) }
     }
 
-    async fn offer(&mut self, offers: Offers) {
+    /// Takes of both levels what is meant, and tells it; answers whether all is known that may be.
+    async fn read(&mut self, reading: Reading) -> bool {
+        let all_known = match self.core.link.session() {
+            Ok(session) => self.applications.learn(&session, reading.processes()).await,
+            Err(_) => false,
+        };
+        self.offer(reading.found(&self.lookup));
+        all_known
+    }
+
+    fn offer(&mut self, found: Found) {
         {
             let mut note = lock(&self.note);
-            if note.known != offers.known {
+            if !found.is_of(&note.known) {
                 note.last_change = Some(Instant::now());
             }
-            for (which, why) in offers.skipped.iter().filter(|one| !note.skipped.contains(one)) {
+            for (which, why) in found.skipped.iter().filter(|one| !note.skipped.contains(one)) {
                 tracing::warn!(lookup = %self.lookup, which, reason = why, "an instance is skipped");
             }
-            (note.found, note.known, note.skipped) = (offers.found, offers.known, offers.skipped);
+            (note.found, note.known, note.skipped) = (found.found, found.known, found.skipped);
             note.unwell = None;
         }
-        self.keeper.answered(offers.set, Health::Well).await;
+        self.keeper.answered(found.set, Health::Well);
     }
 
     /// Waits until there is news, or something to do.
-    async fn wait(&mut self, lists: bool) {
+    async fn wait(&mut self, lists: bool, all_known: bool) {
         let held = lock(&self.note).hold.is_some();
+        let now = Instant::now();
         // What is held is let go in time, also when nothing is pushed.
-        let look_at = if lists { self.list_at } else { Instant::now() + LIST };
-        let timer = async { if lists || held { sleep_until(look_at).await } else { std::future::pending().await } };
-        let news = self.topics.values_mut().map(|(_, sight)| Box::pin(sight.changed()));
-        let news: Vec<_> = news.collect();
-        let news = async { if news.is_empty() { std::future::pending().await } else { select_all(news).await } };
+        let looks =
+            [lists.then_some(self.list_at), (held && !lists).then_some(now + LIST), (!all_known).then_some(now + SOON)];
+        let look_at = looks.into_iter().flatten().min();
+        let timer = async move {
+            match look_at {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let topics = self.topics.values_mut().map(|(_, sight)| sight);
         tokio::select! {
-            _ = news => {}
+            () = any_changed(topics) => {}
+            () = self.applications.changed() => {}
             () = timer => {}
         }
     }

@@ -1,4 +1,4 @@
-//! The server's own eyes: its HTTP API, with which registrations are read back and users log in.
+//! The server's own eyes: its HTTP API, with which registrations are read back, writers of texts told apart, and users log in.
 //!
 //! One connection per request: they are seconds apart, and a connection of its own sees the server as a stranger would.
 
@@ -12,12 +12,11 @@ use hyper::{Method, Request, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
 use prost::bytes::Bytes;
 use serde::{Deserialize, de::DeserializeOwned};
-use tokio::{
-    net::TcpStream,
-    time::{Instant, timeout},
-};
+use tokio::time::{Instant, timeout};
 
 use super::{
+    dial::Protocol,
+    text::TextName,
     url::Server,
     wire::{Listing, MAX_ANSWER, Service},
 };
@@ -50,6 +49,65 @@ pub(super) async fn instances(
     let attempted = || format!("reading {} back from {server}", service.service_name);
     let envelope: Envelope = asked(server, Method::GET, "/nacos/v2/ns/instance/list", &form, attempted).await?;
     Ok(envelope.data)
+}
+
+/// What the database has of a text: not the cache that texts are given out of, which comes after it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Stored {
+    /// Who made it.
+    pub(super) create_user: Option<String>,
+    /// Of its content; none when there is no text.
+    pub(super) md5: Option<String>,
+}
+
+/// What the database has under a name.
+pub(super) async fn stored(server: &Server, token: Option<&str>, name: &TextName) -> Result<Stored, RegistryError> {
+    let mut form = vec![
+        ("show", "all"),
+        ("tenant", name.tenant.as_str()),
+        ("group", name.group.as_str()),
+        ("dataId", name.data_id.as_str()),
+    ];
+    form.extend(token.map(|token| ("accessToken", token)));
+    let attempted = || format!("asking {server} what is stored of {}", name.data_id);
+    let (status, body) = answered(server, Method::GET, "/nacos/v1/cs/configs", &form, &attempted).await?;
+    // Of what is not there it has nothing to say.
+    if status == 200 && body.is_empty() {
+        return Ok(Stored::default());
+    }
+    read(status, &body, &attempted)
+}
+
+/// The instance of a service at an address, also one that an operator switched off, whom no list has; none when the server
+/// shows none.
+pub(super) async fn instance(
+    server: &Server,
+    token: Option<&str>,
+    service: &Service,
+    (host, port): (&str, u32),
+) -> Result<Option<serde_json::Value>, RegistryError> {
+    #[derive(Deserialize)]
+    struct Envelope {
+        #[serde(default)]
+        data: serde_json::Value,
+    }
+    let port = port.to_string();
+    let mut form = vec![
+        ("namespaceId", service.namespace.as_str()),
+        ("groupName", service.group_name.as_str()),
+        ("serviceName", service.service_name.as_str()),
+        ("ip", host),
+        ("port", &port),
+    ];
+    form.extend(token.map(|token| ("accessToken", token)));
+    let attempted = || format!("reading {host}:{port} of {} back from {server}", service.service_name);
+    let (status, body) = answered(server, Method::GET, "/nacos/v2/ns/instance", &form, &attempted).await?;
+    // Servers say in several ways that there is none.
+    if status != 200 {
+        return Ok(None);
+    }
+    read::<Envelope>(status, &body, &attempted).map(|envelope| Some(envelope.data))
 }
 
 /// Who asks, and the token that proves it.
@@ -125,16 +183,32 @@ async fn asked<T: DeserializeOwned>(
     form: &[(&str, &str)],
     attempted: impl Fn() -> String,
 ) -> Result<T, RegistryError> {
+    let (status, body) = answered(server, method, path, form, &attempted).await?;
+    read(status, &body, &attempted)
+}
+
+/// The status and the body of an answer.
+async fn answered(
+    server: &Server,
+    method: Method,
+    path: &str,
+    form: &[(&str, &str)],
+    attempted: &impl Fn() -> String,
+) -> Result<(u16, Bytes), RegistryError> {
     let failed = |why: String| RegistryError::Unavailable { attempted: attempted(), why };
-    let (status, body) = match timeout(PATIENCE, sent(server, method, path, form)).await {
-        Err(_) => return Err(failed(format!("no answer within {PATIENCE:?}"))),
-        Ok(Err(why)) => return Err(failed(why)),
-        Ok(Ok(answer)) => answer,
-    };
-    if status != 200 {
-        return Err(failed(format!("HTTP {status}: {}", said(&body))));
+    match timeout(PATIENCE, sent(server, method, path, form)).await {
+        Err(_) => Err(failed(format!("no answer within {PATIENCE:?}"))),
+        Ok(answer) => answer.map_err(failed),
     }
-    serde_json::from_slice(&body).map_err(|why| failed(format!("an answer that cannot be read: {why}")))
+}
+
+/// What a good answer says.
+fn read<T: DeserializeOwned>(status: u16, body: &[u8], attempted: &impl Fn() -> String) -> Result<T, RegistryError> {
+    let failed = |why: String| RegistryError::Unavailable { attempted: attempted(), why };
+    if status != 200 {
+        return Err(failed(format!("HTTP {status}: {}", said(body))));
+    }
+    serde_json::from_slice(body).map_err(|why| failed(format!("an answer that cannot be read: {why}")))
 }
 
 async fn sent(server: &Server, method: Method, path: &str, form: &[(&str, &str)]) -> Result<(u16, Bytes), String> {
@@ -150,8 +224,8 @@ async fn sent(server: &Server, method: Method, path: &str, form: &[(&str, &str)]
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body(Full::new(Bytes::from(body)))
         .map_err(|why| why.to_string())?;
-    let stream = TcpStream::connect((server.host.as_str(), server.http)).await.map_err(|why| why.to_string())?;
-    let _ = stream.set_nodelay(true);
+    let stream = server.dial.connect((&server.host, server.http), Protocol::Http1).await;
+    let stream = stream.map_err(|why| why.to_string())?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|why| why.to_string())?;
     let exchange = async {
         let answer = sender.send_request(request).await.map_err(|why| why.to_string())?;
@@ -179,6 +253,7 @@ fn said(body: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nacos::dial::Dial;
 
     #[test]
     fn a_refusal_is_told_in_the_servers_words() {
@@ -199,7 +274,7 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http = listener.local_addr().unwrap().port();
         drop(listener);
-        let server = Server { host: "127.0.0.1".to_owned(), http, grpc: 1 };
+        let server = Server { host: "127.0.0.1".to_owned(), http, grpc: 1, dial: Dial::default() };
         let service =
             Service { namespace: "public".to_owned(), group_name: "G".to_owned(), service_name: "s".to_owned() };
         let why = instances(&server, None, &service).await.unwrap_err().to_string();

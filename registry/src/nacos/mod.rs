@@ -7,7 +7,8 @@
 //!
 //! What it guarantees: a registration that the server loses is written again, whatever the reason, and read back over
 //! the HTTP API with the eyes of a stranger; a server that is away, or back without its data, empties no consumer's set.
-//! Its limits: 1 024 characters of metadata per instance and service; no TLS. One of a cluster's servers is as good as
+//! Providers stand at both of Dubbo's levels, and consumers read either. Its limits: 1 024 characters of metadata per instance
+//! and service; the document of each revision of an application stays. One of a cluster's servers is as good as
 //! another: they are tried in turn.
 //!
 //! | file | what |
@@ -15,22 +16,42 @@
 //! | `url.rs` | what the URL says |
 //! | `names.rs` | names of services, instances and their metadata, pure |
 //! | `wire.rs` | the protocol's messages, pure |
+//! | `dial.rs`, `tls.rs`, `no_tls.rs` | the way to both ports of a server: TCP, and TLS over it, where this build has it |
 //! | `session.rs`, `link.rs` | one connection; one for ever |
 //! | `http.rs` | the server's own eyes, and the login |
-//! | `shelf.rs`, `record.rs` | all that is offered; one registration of it |
-//! | `topic.rs`, `follow.rs` | one service that is followed; one lookup |
+//! | `text.rs`, `texts.rs`, `config.rs` | texts beside the services: names and messages, pure; over a session; the config centre |
+//! | `plan.rs`, `record.rs` | a registration: what is wanted, pure; how it gets there |
+//! | `shelf.rs`, `papers.rs` | all that is offered by this process; what is written beside it |
+//! | `topic.rs`, `mapping.rs`, `applications.rs` | what is followed: a service; which applications there are; what they offer |
+//! | `roster.rs`, `offers.rs`, `follow.rs` | whom a service lists, each read once; what all of it means for a lookup; both pure; the consumers of a lookup |
 //! | `inspect.rs` | what lies there, for people |
+//! | `fuzz.rs` | what fuzz targets drive |
 //! | `lonely.rs` | a namespace in which nobody else is |
 
+mod applications;
+mod config;
+mod dial;
 mod follow;
+mod fuzz;
 mod http;
 mod inspect;
 mod link;
 mod lonely;
+mod mapping;
 mod names;
+mod offers;
+mod papers;
+#[cfg(test)]
+mod peer_tests;
+mod plan;
 mod record;
+mod roster;
 mod session;
 mod shelf;
+mod text;
+mod texts;
+#[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
+mod tls;
 mod topic;
 mod url;
 mod wire;
@@ -41,9 +62,11 @@ use std::{
     time::Duration,
 };
 
+pub use self::{config::NacosConfig, fuzz::read_message};
 use self::{
     follow::Following,
     link::Link,
+    papers::Papers,
     record::{Looks, NacosRecord},
     shelf::Shelf,
     topic::Topics,
@@ -53,12 +76,14 @@ use crate::{
     backoff::Backoff,
     capability::Capabilities,
     controller::Timing,
+    dubbo::{Library, Links},
     error::RegistryError,
-    feed::{Changes, Feed, InstanceSet},
+    feed::{Changes, Feed},
     instance::Registration,
     keep::keep,
     lease::Lease,
     port::{Discover, Lookup, MAX_SKIPPED, Registry, Survey},
+    set::InstanceSet,
     url::RegistryUrl,
 };
 
@@ -77,28 +102,42 @@ struct Core {
     place: Arc<Place>,
     link: Link,
     shelf: Arc<Shelf>,
+    papers: Papers,
     looks: Looks,
     topics: Topics,
+    library: Library,
     followings: Mutex<BTreeMap<Lookup, Weak<Following>>>,
     lonely: lonely::Once,
 }
 
 impl NacosRegistry {
     /// The registry that a URL means: `nacos://host:port,…/NAMESPACE?group=G`, `user=env:NAME&password=file:/path` where
-    /// the server wants to know who asks, `grpc-port=P` where its connections are not 1 000 above its HTTP API.
+    /// the server wants to know who asks, `grpc-port=P` where its connections are not 1 000 above its HTTP API,
+    /// `ca=file:/path` where both of its ports speak TLS: the certificates of those who vouch for it (feature `tls`),
+    /// `register-mode=all|interface|instance` for the levels that are written.
     ///
     /// It does not wait for the server.
     ///
     /// # Errors
     /// [`RegistryError::BadUrl`], also when a secret is not where the URL says.
     pub fn from_url(url: &RegistryUrl) -> Result<Self, RegistryError> {
+        Self::linked(url, &Links::default())
+    }
+
+    /// The same, which asks providers of the application level by these links.
+    ///
+    /// # Errors
+    /// As [`from_url`](Self::from_url).
+    pub fn linked(url: &RegistryUrl, links: &Links) -> Result<Self, RegistryError> {
         let place = Arc::new(Place::of(url)?);
         let core = Core {
             link: Link::new(place.clone()),
             place,
             shelf: Arc::default(),
+            papers: Papers::default(),
             looks: Looks::default(),
             topics: Topics::default(),
+            library: Library::new(links.metadata.clone()),
             followings: Mutex::default(),
             lonely: lonely::Once::default(),
         };

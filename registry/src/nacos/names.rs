@@ -1,13 +1,19 @@
-//! Names and records: how Dubbo's providers stand in Nacos at the interface level. Pure.
+//! Names and records: how Dubbo's providers stand in Nacos. Pure.
 //!
-//! A service is `providers:{interface}:{version}:{group}`, empty parts and all; an instance carries the parameters of the
-//! provider's URL as metadata, with its protocol and its path.
+//! At the interface level a service is `providers:{interface}:{version}:{group}`, empty parts and all; an instance carries the
+//! parameters of the provider's URL as metadata, with its protocol and its path. At the application level a service is the
+//! application, and an instance carries what Dubbo says of one process. Which applications offer an interface, and what they
+//! offer, are texts beside the services.
 
 use std::collections::BTreeMap;
 
-use super::wire::{Host, Service};
+use super::{
+    text::TextName,
+    url::{DEFAULT_GROUP, PUBLIC},
+    wire::{Host, Service},
+};
 use crate::{
-    dubbo::{ProviderUrl, Skipped},
+    dubbo::{MAX_URL, ProviderUrl, ServiceInstance, Skipped},
     error::RegistryError,
     instance::{Instance, Registration},
     key::{MAX_KEY_LEN, ServiceKey},
@@ -17,6 +23,14 @@ use crate::{
 pub(super) const MAX_METADATA: usize = 1024;
 /// What the names of providers begin with.
 const PROVIDERS: &str = "providers";
+/// What the names of consumers begin with, where they register themselves.
+const CONSUMERS: &str = "consumers";
+/// The group of the texts that say which applications offer an interface.
+const MAPPING: &str = "mapping";
+/// How often an instance has come to say something else than before; one that never did does not name it. Of a server that
+/// dies, what was registered over it stays listed at the others of its cluster for three minutes, beside what is registered
+/// anew: this tells which is the newer.
+const CHANGE: &str = "mainstay.change";
 /// The cluster that one is in without saying so.
 const CLUSTER: &str = "DEFAULT";
 
@@ -34,6 +48,49 @@ pub(super) fn key_of(name: &str) -> Option<ServiceKey> {
     }
     let [PROVIDERS, interface, version, group] = name.split(':').collect::<Vec<_>>()[..] else { return None };
     (!interface.is_empty()).then(|| ServiceKey::new(interface).with_version(version).with_group(group))
+}
+
+/// The list of the applications that offer `interface`. None where Nacos takes no such name.
+pub(super) fn mapping(namespace: &str, interface: &str) -> Option<TextName> {
+    TextName::new(namespace, MAPPING, interface).ok()
+}
+
+/// What `application` offers under `revision`: the place where Dubbo Java puts it, and where both peers look first. None
+/// where Nacos takes no such name.
+pub(super) fn document(namespace: &str, application: &str, revision: &str) -> Option<TextName> {
+    TextName::new(namespace, revision, application).ok()
+}
+
+/// The same, where older dubbo-go puts it.
+pub(super) fn old_document(namespace: &str, application: &str, revision: &str) -> Option<TextName> {
+    TextName::new(namespace, DEFAULT_GROUP, &format!("{application}:{revision}")).ok()
+}
+
+/// Whether an application of this name can have its documents here.
+pub(super) fn is_application(name: &str) -> bool {
+    let kind = name.split_once(':').map(|(kind, _)| kind);
+    !matches!(kind, Some(PROVIDERS | CONSUMERS)) && document(PUBLIC, name, "0").is_some()
+}
+
+/// How `instance` stands under its application.
+///
+/// # Errors
+/// [`RegistryError::TooLarge`], when the server would refuse it.
+pub(super) fn application_host(instance: &ServiceInstance) -> Result<Host, RegistryError> {
+    let what = || format!("the metadata of the application {} for Nacos", instance.application);
+    record(&instance.host, instance.port, instance.metadata.clone(), what)
+}
+
+/// A peer's instance under `application`.
+///
+/// # Errors
+/// [`Skipped`], when no call should go there.
+pub(super) fn instance(host: &serde_json::Value, application: &str) -> Result<ServiceInstance, Skipped> {
+    let (ip, port, metadata) = listed(host)?;
+    if ip.is_empty() || port == 0 {
+        return Err(Skipped::NoPort);
+    }
+    Ok(ServiceInstance::new(application, ip, port, metadata))
 }
 
 /// How `registration` stands under its service `key`.
@@ -72,6 +129,31 @@ pub(super) fn record(
     })
 }
 
+/// Has an instance say that it is the `change`th that is said of it.
+///
+/// # Errors
+/// [`RegistryError::TooLarge`], when the server would refuse it.
+pub(super) fn say_change(host: &mut Host, change: u64) -> Result<(), RegistryError> {
+    host.metadata.insert(CHANGE.to_owned(), Some(change.to_string()));
+    let size = host.metadata.iter().map(|(name, value)| utf16(name) + value.as_deref().map_or(0, utf16)).sum();
+    if size > MAX_METADATA {
+        let what = format!("the metadata of {}:{} for Nacos", host.ip, host.port);
+        return Err(RegistryError::TooLarge { what, size, limit: MAX_METADATA });
+    }
+    Ok(())
+}
+
+/// The name that one of ours gives itself.
+pub(super) fn own_id(host: &serde_json::Value) -> Option<&str> {
+    host["metadata"]["mainstay.id"].as_str()
+}
+
+/// Which of several that give themselves one name is the newest: when it started, and what it came to say since.
+pub(super) fn newness(host: &serde_json::Value) -> (u64, u64) {
+    let number = |name: &str| host["metadata"][name].as_str().and_then(|text| text.parse().ok()).unwrap_or(0);
+    (number("timestamp"), number(CHANGE))
+}
+
 fn utf16(text: &str) -> usize {
     text.encode_utf16().count()
 }
@@ -81,16 +163,25 @@ fn utf16(text: &str) -> usize {
 /// # Errors
 /// [`Skipped`], when no call should go there.
 pub(super) fn offered(host: &serde_json::Value, interface: &str) -> Result<(ServiceKey, Instance), Skipped> {
+    let (ip, port, mut parameters) = listed(host)?;
+    let mut take = |name: &str| parameters.remove(name).unwrap_or_default();
+    let (protocol, path, _) = (take("protocol"), take("path"), take(CHANGE));
+    ProviderUrl::new(protocol, ip, port, path, parameters).offered(interface)
+}
+
+/// Where an instance is that takes calls, and what it says of itself.
+fn listed(host: &serde_json::Value) -> Result<(String, u16, BTreeMap<String, String>), Skipped> {
     let host = <Host as serde::Deserialize>::deserialize(host).map_err(|_| Skipped::NotAUrl)?;
     if !host.enabled || !host.healthy {
         return Err(Skipped::Disabled);
     }
     let port = u16::try_from(host.port).map_err(|_| Skipped::NoPort)?;
-    let mut parameters: BTreeMap<String, String> =
-        host.metadata.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-    let mut take = |name: &str| parameters.remove(name).unwrap_or_default();
-    let (protocol, path) = (take("protocol"), take("path"));
-    ProviderUrl::new(protocol, host.ip, port, path, parameters).offered(interface)
+    let size = |(name, value): (&String, &Option<String>)| name.len() + value.as_ref().map_or(0, String::len);
+    if host.metadata.iter().map(size).sum::<usize>() > MAX_URL {
+        return Err(Skipped::TooLong);
+    }
+    let metadata = host.metadata.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    Ok((host.ip, port, metadata))
 }
 
 /// Whether what the server lists is what was written. What an operator set by hand (that it takes no calls, its share) is
@@ -178,6 +269,15 @@ mod tests {
             assert_eq!(offered(&bad, "a.B").unwrap_err(), why, "{bad}");
         }
         assert!(offered(&json!("?"), "a.B").is_err());
+    }
+
+    #[test]
+    fn a_record_of_ten_megabytes_is_refused_by_its_size() {
+        let record =
+            |note: String| json!({"ip": "h", "port": 1, "metadata": {"protocol": "tri", "path": "a.B", "note": note}});
+        assert_eq!(offered(&record("x".repeat(10 << 20)), "a.B"), Err(Skipped::TooLong));
+        assert!(offered(&record("x".repeat(1000)), "a.B").is_ok());
+        assert_eq!(instance(&record("x".repeat(10 << 20)), "a"), Err(Skipped::TooLong));
     }
 
     proptest! {

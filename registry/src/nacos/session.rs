@@ -19,24 +19,28 @@ use tokio::{
 use tonic::{
     Request, Status,
     client::Grpc,
-    codegen::http::uri::PathAndQuery,
+    codegen::http::{Uri, uri::PathAndQuery},
     transport::{Channel, Endpoint},
 };
 use tonic_prost::ProstCodec;
 
 use super::{
+    dial::Connector,
     http::Auth,
+    text::TextName,
     url::Server,
-    wire::{self, Ask, HealthCheck, Listing, Payload, ServerCheck, Service, Setup, Subscribe, Told},
+    wire::{self, Ask, HealthCheck, Listing, Payload, Refused, ServerCheck, Service, Setup, Subscribe, Told},
 };
 use crate::error::RegistryError;
 
 /// How long a request may take.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 /// How often the server is asked whether it is there.
 const BEAT: Duration = Duration::from_secs(5);
 /// How often in a row it may not say so.
 const MISSES: u32 = 2;
+/// How soon after it did not it is asked again: a connection that is dead is to be known within 12 s.
+const AGAIN: Duration = Duration::from_millis(200);
 /// How long until the server knows a connection that said who it is, at the most.
 const SETUP: Duration = Duration::from_secs(3);
 /// How often that is looked at.
@@ -59,6 +63,17 @@ pub(super) struct Session {
     task: JoinHandle<()>,
 }
 
+/// Why a question has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NoAnswer {
+    /// The server said so.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// It said nothing that can be read.
+    #[error("{0}")]
+    Silent(String),
+}
+
 /// Why a connection is not to be used any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum End {
@@ -68,18 +83,31 @@ pub(super) enum End {
     Gone(String),
 }
 
-/// Newest listing of each service that is followed.
+/// What is followed: of a service its newest listing, of a text that it changed.
 #[derive(Debug, Default)]
-struct Topics(Mutex<BTreeMap<String, watch::Sender<Option<Arc<Listing>>>>>);
+struct Topics {
+    services: Mutex<BTreeMap<String, watch::Sender<Option<Arc<Listing>>>>>,
+    texts: Mutex<BTreeMap<TextName, watch::Sender<()>>>,
+}
 
 impl Topics {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, watch::Sender<Option<Arc<Listing>>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn services(&self) -> MutexGuard<'_, BTreeMap<String, watch::Sender<Option<Arc<Listing>>>>> {
+        self.services.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn texts(&self) -> MutexGuard<'_, BTreeMap<TextName, watch::Sender<()>>> {
+        self.texts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tell(&self, listing: Listing) {
-        if let Some(topic) = self.lock().get(&topic_of(&listing.group_name, &listing.name)) {
+        if let Some(topic) = self.services().get(&topic_of(&listing.group_name, &listing.name)) {
             topic.send_replace(Some(Arc::new(listing)));
+        }
+    }
+
+    fn tell_text(&self, name: &TextName) {
+        if let Some(topic) = self.texts().get(name) {
+            topic.send_replace(());
         }
     }
 }
@@ -104,14 +132,12 @@ impl Session {
         let (attempted, place) = ("connecting to", server.grpc_authority());
         let failed = |why: String| RegistryError::Unavailable { attempted: format!("{attempted} {place}"), why };
         auth.renew(&server).await?;
-        let endpoint = Endpoint::from_shared(format!("http://{place}")).map_err(|why| failed(why.to_string()))?;
-        let endpoint = endpoint.connect_timeout(PATIENCE).tcp_nodelay(true);
-        let channel = endpoint.connect().await.map_err(|why| failed(root(&why)))?;
+        let channel = channel(&server).await.map_err(failed)?;
         let grpc = Grpc::new(channel).max_decoding_message_size(wire::MAX_ANSWER);
         let (told, end) = watch::channel(None);
         let (answers, outgoing) = mpsc::channel(MAX_ANSWERS);
         let topics = Arc::new(Topics::default());
-        let checked = ask(&grpc, &auth, &ServerCheck {}).await.map_err(&failed)?;
+        let checked = ask(&grpc, &auth, &ServerCheck {}).await.map_err(|why| failed(why.to_string()))?;
         let setup = Setup {
             client_version: VERSION,
             tenant: namespace,
@@ -152,10 +178,18 @@ impl Session {
     /// # Errors
     /// The server's own code and text, or why there is none.
     pub(super) async fn ask<A: Ask>(&self, request: &A) -> Result<A::Answer, RegistryError> {
-        ask(&self.grpc, &self.auth, request).await.map_err(|why| RegistryError::Unavailable {
+        self.answer(request).await.map_err(|why| RegistryError::Unavailable {
             attempted: format!("asking {} for {}", self.server.grpc_authority(), A::KIND),
-            why,
+            why: why.to_string(),
         })
+    }
+
+    /// The same, for those who act on a refusal.
+    ///
+    /// # Errors
+    /// [`NoAnswer`].
+    pub(super) async fn answer<A: Ask>(&self, request: &A) -> Result<A::Answer, NoAnswer> {
+        ask(&self.grpc, &self.auth, request).await
     }
 
     /// The server that it is a connection to.
@@ -165,7 +199,7 @@ impl Session {
 
     /// The newest listing of a service, as the server pushes it; nothing is subscribed to here.
     pub(super) fn topic(&self, service: &Service) -> watch::Receiver<Option<Arc<Listing>>> {
-        let mut topics = self.topics.lock();
+        let mut topics = self.topics.services();
         topics.entry(topic_of(&service.group_name, &service.service_name)).or_default().subscribe()
     }
 
@@ -173,7 +207,7 @@ impl Session {
     pub(super) async fn leave(&self, service: &Service) {
         let topic = topic_of(&service.group_name, &service.service_name);
         {
-            let mut topics = self.topics.lock();
+            let mut topics = self.topics.services();
             if topics.get(&topic).is_none_or(|topic| topic.receiver_count() > 0) {
                 return;
             }
@@ -181,6 +215,18 @@ impl Session {
         }
         // If it does not hear of it, it pushes what nobody listens to.
         let _ = self.ask(&Subscribe { service, subscribe: false, clusters: "" }).await;
+    }
+
+    /// Ready whenever the server tells that a text changed; nothing is asked for here.
+    pub(super) fn told_of(&self, text: &TextName) -> watch::Receiver<()> {
+        self.topics.texts().entry(text.clone()).or_default().subscribe()
+    }
+
+    /// Whether nobody waits for news of a text any more. It is forgotten then.
+    pub(super) fn forget(&self, text: &TextName) -> bool {
+        let mut topics = self.topics.texts();
+        let nobody = topics.get(text).is_some_and(|topic| topic.receiver_count() == 0);
+        nobody && topics.remove(text).is_some()
     }
 
     /// Waits until it is not to be used any more. Cancel-safe.
@@ -241,6 +287,7 @@ impl Life {
             let (told, answer) = wire::told(payload);
             match told {
                 Told::Service(listing) => self.topics.tell(listing),
+                Told::Text(name) => self.topics.tell_text(&name),
                 Told::GoAway => drop(end.send_replace(Some(End::GoAway))),
                 Told::Other => {}
             }
@@ -256,7 +303,7 @@ impl Life {
     async fn beat(&self) -> String {
         let mut misses = 0;
         loop {
-            sleep(BEAT).await;
+            sleep(if misses == 0 { BEAT } else { AGAIN }).await;
             if let Err(why) = self.auth.renew(&self.server).await {
                 tracing::warn!(%why, "the token of the registry cannot be renewed");
             }
@@ -269,21 +316,34 @@ impl Life {
     }
 }
 
-async fn ask<A: Ask>(grpc: &Grpc<Channel>, auth: &Auth, request: &A) -> Result<A::Answer, String> {
-    let payload = wire::asked(request, auth.token().as_deref()).map_err(|why| why.to_string())?;
+/// The channel to a server, connected.
+async fn channel(server: &Server) -> Result<Channel, String> {
+    let place = server.grpc_authority();
+    let mut endpoint = Endpoint::from_shared(format!("http://{place}")).map_err(|why| why.to_string())?;
+    if server.dial.is_encrypted() {
+        endpoint = endpoint.origin(format!("https://{place}").parse::<Uri>().map_err(|why| why.to_string())?);
+    }
+    let connector = Connector { dial: server.dial.clone(), host: server.host.clone(), port: server.grpc };
+    let endpoint = endpoint.connect_timeout(PATIENCE);
+    endpoint.connect_with_connector(connector).await.map_err(|why| root(&why))
+}
+
+async fn ask<A: Ask>(grpc: &Grpc<Channel>, auth: &Auth, request: &A) -> Result<A::Answer, NoAnswer> {
+    let payload = wire::asked(request, auth.token().as_deref()).map_err(|why| NoAnswer::Silent(why.to_string()))?;
     let mut grpc = grpc.clone();
     let asked = async {
-        grpc.ready().await.map_err(|why| root(&why))?;
+        grpc.ready().await.map_err(|why| NoAnswer::Silent(root(&why)))?;
         let codec = ProstCodec::<Payload, Payload>::default();
         let answer = grpc.unary(Request::new(payload), PathAndQuery::from_static(wire::UNARY), codec).await;
-        answer.map(tonic::Response::into_inner).map_err(|status| words(&status))
+        answer.map(tonic::Response::into_inner).map_err(|status| NoAnswer::Silent(words(&status)))
     };
-    let answer = timeout(PATIENCE, asked).await.map_err(|_| format!("no answer within {PATIENCE:?}"))??;
+    let late = || NoAnswer::Silent(format!("no answer within {PATIENCE:?}"));
+    let answer = timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(late()))?;
     wire::answered::<A>(answer).map_err(|refused| {
         if refused.code == 403 {
             auth.forget();
         }
-        refused.to_string()
+        refused.into()
     })
 }
 

@@ -3,7 +3,8 @@
 
 use std::fmt;
 
-use crate::{error::RegistryError, secret::Login, url::RegistryUrl};
+use super::dial::Dial;
+use crate::{dubbo::RegisterMode, error::RegistryError, secret::Login, url::RegistryUrl};
 
 /// The port of the HTTP API, where the URL names none.
 const PORT: u16 = 8848;
@@ -17,22 +18,25 @@ pub(super) const DEFAULT_GROUP: &str = "DEFAULT_GROUP";
 const MAX_SERVERS: usize = 64;
 
 /// One server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Server {
     pub(super) host: String,
     /// Of the HTTP API.
     pub(super) http: u16,
     /// Of the connections.
     pub(super) grpc: u16,
+    /// The way to both.
+    pub(super) dial: Dial,
 }
 
 /// Where to go, and as whom.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) servers: Vec<Server>,
     pub(super) namespace: String,
     pub(super) group: String,
     pub(super) login: Option<Login>,
+    pub(super) mode: RegisterMode,
 }
 
 impl fmt::Display for Server {
@@ -53,13 +57,14 @@ impl Server {
 }
 
 impl Place {
-    /// What `url` says, with the secrets read.
+    /// What `url` says, with the secrets and the certificates read.
     ///
     /// # Errors
     /// [`RegistryError::BadUrl`].
     pub(super) fn of(url: &RegistryUrl) -> Result<Self, RegistryError> {
-        let place = Self::without_secrets(url)?;
-        Ok(Self { login: Login::of(url)?, ..place })
+        let (place, dial) = (Self::without_secrets(url)?, Dial::of(url)?);
+        let servers = place.servers.iter().map(|server| Server { dial: dial.clone(), ..server.clone() });
+        Ok(Self { servers: servers.collect(), login: Login::of(url)?, ..place })
     }
 
     /// What `url` says, without looking at the environment or at files.
@@ -67,7 +72,7 @@ impl Place {
     /// # Errors
     /// [`RegistryError::BadUrl`].
     pub(super) fn without_secrets(url: &RegistryUrl) -> Result<Self, RegistryError> {
-        url.only_parameters(&["group", "user", "password", "grpc-port"])?;
+        url.only_parameters(&["group", "user", "password", "grpc-port", "register-mode", "ca"])?;
         url.no_user()?;
         let grpc: Option<u16> = url.parameter_as("grpc-port")?;
         let servers: Vec<Server> =
@@ -85,7 +90,7 @@ impl Place {
             }
         }
         let namespace = if namespace.is_empty() { PUBLIC } else { namespace }.to_owned();
-        Ok(Self { servers, namespace, group, login: None })
+        Ok(Self { servers, namespace, group, login: None, mode: RegisterMode::of(url)? })
     }
 
     /// The place in a URL, without secrets.
@@ -107,7 +112,7 @@ fn server(url: &RegistryUrl, text: &str, grpc: Option<u16>) -> Result<Server, Re
     let grpc = grpc.or_else(|| http.checked_add(GRPC_OFFSET)).filter(|port| *port > 0);
     let grpc =
         grpc.ok_or_else(|| url.bad(format!("no port for connections {GRPC_OFFSET} above {http}: say `grpc-port`")))?;
-    Ok(Server { host, http, grpc })
+    Ok(Server { host, http, grpc, dial: Dial::default() })
 }
 
 #[cfg(test)]
@@ -129,6 +134,8 @@ mod tests {
         let plain = place("nacos://h").unwrap();
         assert_eq!((plain.namespace.as_str(), plain.group.as_str()), (PUBLIC, DEFAULT_GROUP));
         assert_eq!(place("nacos://h?grpc-port=7").unwrap().servers[0].grpc, 7);
+        let low = place("nacos://h?register-mode=interface").unwrap();
+        assert_eq!((plain.mode, low.mode), (RegisterMode::All, RegisterMode::Interface));
     }
 
     #[test]
@@ -142,6 +149,9 @@ mod tests {
             ("nacos://joe:pass@h", "`user=env:"),
             ("nacos://h?user=env:HOME", "belong together"),
             ("nacos://h?user=joe&password=pass", "`user`"),
+            ("nacos://h?register-mode=none", "all, interface or instance"),
+            ("nacos://h?ca=/etc/ca.pem", "`ca` should be a file of certificates: `file:/path`"),
+            ("nacos://h?ca=file:/no/such/file", "`ca`: /no/such/file: "),
         ] {
             let error = place(url).unwrap_err().to_string();
             assert!(error.contains(why) && !error.contains("pass@"), "{url}: {error}");

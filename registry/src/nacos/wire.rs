@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 
 use prost::bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+
+use super::text::TextName;
 
 /// A call that is answered once.
 pub(super) const UNARY: &str = "/Request/request";
@@ -99,7 +102,8 @@ fn yes() -> bool {
     true
 }
 
-/// A service's instances, as they are told. Each is read on its own: one that is garbage does not hide the others.
+/// A service's instances, as they are told. Each is read on its own: one that is garbage does not hide the others, and one
+/// that is known is not read again.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Listing {
@@ -108,7 +112,14 @@ pub(super) struct Listing {
     #[serde(default)]
     pub(super) group_name: String,
     #[serde(default)]
-    pub(super) hosts: Option<Vec<serde_json::Value>>,
+    pub(super) hosts: Option<Vec<Box<RawValue>>>,
+}
+
+impl Listing {
+    /// Everybody, read as whatever JSON it is.
+    pub(super) fn values(&self) -> impl Iterator<Item = serde_json::Value> {
+        self.hosts.iter().flatten().map(|text| serde_json::from_str(text.get()).unwrap_or_default())
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -198,6 +209,8 @@ macro_rules! ask {
     };
 }
 
+pub(super) use ask;
+
 ask! {
     ServerCheck, "ServerCheckRequest", Checked;
     HealthCheck, "HealthCheckRequest", Done;
@@ -213,6 +226,8 @@ ask! {
 pub(super) enum Told {
     /// A service changed.
     Service(Listing),
+    /// A text changed, came or went.
+    Text(TextName),
     /// It wants this connection to go to another server.
     GoAway,
     /// Whether somebody is there, and whatever else only wants an answer.
@@ -261,13 +276,19 @@ pub(super) fn told(payload: Payload) -> (Told, Option<Payload>) {
     struct Request {
         request_id: Option<String>,
         service_info: Option<Listing>,
+        tenant: Option<String>,
+        group: Option<String>,
+        data_id: Option<String>,
     }
     let kind = payload.metadata.unwrap_or_default().kind;
     let body = payload.body.unwrap_or_default().value;
     let request: Request = serde_json::from_slice(&body).unwrap_or_default();
-    let told = match (kind.as_str(), request.service_info) {
-        ("NotifySubscriberRequest", Some(listing)) => Told::Service(listing),
-        ("ConnectResetRequest", _) => Told::GoAway,
+    let told = match (kind.as_str(), request.service_info, request.group.zip(request.data_id)) {
+        ("NotifySubscriberRequest", Some(listing), _) => Told::Service(listing),
+        ("ConfigChangeNotifyRequest", _, Some((group, data_id))) => {
+            Told::Text(TextName::told(request.tenant.as_deref(), &group, &data_id))
+        }
+        ("ConnectResetRequest", ..) => Told::GoAway,
         _ => Told::Other,
     };
     let answer = kind.strip_suffix("Request").filter(|what| *what != "SetupAck").map(|what| {
@@ -289,8 +310,31 @@ fn payload(kind: &str, headers: BTreeMap<String, String>, body: Vec<u8>) -> Payl
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use prost::Message;
 
     use super::*;
+    use crate::nacos::{names, text::Query};
+
+    /// What a server says, to be damaged.
+    const DAMAGED: [(&str, &str); 5] = [
+        (
+            "NotifySubscriberRequest",
+            r#"{"requestId":"1","serviceInfo":{"name":"a.B","groupName":"G","hosts":[{"ip":"h","port":1,"weight":1.0,"enabled":true,"metadata":{"protocol":"tri","path":"a.B"}}]}}"#,
+        ),
+        ("ConfigChangeNotifyRequest", r#"{"requestId":"2","tenant":"n","group":"dubbo","dataId":"x"}"#),
+        ("ClientDetectionRequest", r#"{"requestId":"3"}"#),
+        (
+            "SubscribeServiceResponse",
+            r#"{"resultCode":200,"errorCode":0,"serviceInfo":{"hosts":[{"ip":"h","port":1,"metadata":{"weight":"1"}}]}}"#,
+        ),
+        ("ConfigQueryResponse", r#"{"resultCode":200,"content":"\u00e4\n","md5":"0"}"#),
+    ];
+
+    fn look(listing: &Listing) {
+        for host in listing.values() {
+            let _ = names::offered(&host, "a.B");
+        }
+    }
 
     fn said(kind: &str, body: &str) -> Payload {
         payload(kind, BTreeMap::new(), body.as_bytes().to_vec())
@@ -326,6 +370,11 @@ mod tests {
         let Told::Service(listing) = told_ else { panic!("{told_:?}") };
         assert_eq!((listing.name.as_str(), listing.hosts.unwrap().len()), ("a.B", 1));
         assert!(answer.is_some());
+        let push = r#"{"requestId":"2","tenant":"n","group":"dubbo","dataId":"x"}"#;
+        let (told_, answer) = told(said("ConfigChangeNotifyRequest", push));
+        assert!(matches!(told_, Told::Text(name) if name == TextName::new("n", "dubbo", "x").unwrap()));
+        assert_eq!(answer.unwrap().metadata.unwrap().kind, "ConfigChangeNotifyResponse");
+        assert!(matches!(told(said("ConfigChangeNotifyRequest", "{}")).0, Told::Other));
         assert!(matches!(told(said("ConnectResetRequest", "{}")).0, Told::GoAway));
         assert!(told(said("SetupAckRequest", "{}")).1.is_none());
     }
@@ -344,10 +393,30 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_panic(kind in "(NotifySubscriber|ConnectReset|.{0,9})Request", body in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn no_bytes_panic(kind in "(NotifySubscriber|ConfigChangeNotify|ConnectReset|.{0,9})Request", body in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = told(payload(&kind, BTreeMap::new(), body.clone()));
             let _ = answered::<Subscribe<'_>>(payload(&kind, BTreeMap::new(), body.clone()));
-            let _ = <Payload as prost::Message>::decode(&body[..]);
+            let _ = answered::<Query<'_>>(payload(&kind, BTreeMap::new(), body.clone()));
+            let _ = <Payload as Message>::decode(&body[..]);
+        }
+
+        #[test]
+        fn what_is_damaged_on_its_way_does_no_harm(which in 0..DAMAGED.len(), at: prop::sample::Index, byte: u8, cut: bool) {
+            let (kind, body) = DAMAGED[which];
+            let mut bytes = said(kind, body).encode_to_vec();
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            bytes.truncate(if cut { at } else { bytes.len() });
+            let Ok(payload) = <Payload as Message>::decode(&bytes[..]) else { return Ok(()) };
+            if let Ok(subscribed) = answered::<Subscribe<'_>>(payload.clone()) {
+                look(&subscribed.service_info);
+            }
+            let _ = answered::<Query<'_>>(payload.clone());
+            let (told, answer) = told(payload);
+            if let Told::Service(listing) = told {
+                look(&listing);
+            }
+            prop_assert!(answer.is_none_or(|answer| Payload::decode(&answer.encode_to_vec()[..]).is_ok()));
         }
     }
 }

@@ -33,15 +33,17 @@ fn stand(each: Vec<RegistryStanding>) -> Standing {
     let counting = || each.iter().filter(|one| one.state != LeaseState::Unsupported);
     let registered = counting().any(|one| one.state == LeaseState::Registered);
     let lost = counting().find(|one| matches!(one.state, LeaseState::Lost { .. }));
+    let offline = || counting().all(|one| one.state == LeaseState::Offline);
     let state = match lost {
         _ if registered => LeaseState::Registered,
+        None if offline() => LeaseState::Offline,
         Some(one) => LeaseState::Lost { reason: format!("{}: {}", one.registry, one.state) },
         None => LeaseState::Pending,
     };
     let troubles = counting().filter_map(|one| {
         let why = match (&one.trouble, &one.state) {
             (Some(why), _) => why.clone(),
-            (None, LeaseState::Registered) => return None,
+            (None, LeaseState::Registered | LeaseState::Offline) => return None,
             // Right after the start nobody has anything to say yet.
             (None, LeaseState::Pending) if !registered => return None,
             (None, state) => state.to_string(),
@@ -65,7 +67,8 @@ async fn run(mut leases: Vec<(String, Lease)>, mut desk: Desk) {
             // The lease was dropped: so are those below, which is a goodbye on a best effort.
             Some(Err(_)) => return,
             Some(Ok(())) => match desk.wanted.borrow_and_update().clone() {
-                Wanted::Present(wanted) => hand_down(&leases, &wanted),
+                Wanted::Present(wanted) => hand_down(&leases, &wanted, false),
+                Wanted::Absent(wanted) => hand_down(&leases, &wanted, true),
                 Wanted::Gone => break,
             },
         }
@@ -77,8 +80,9 @@ async fn run(mut leases: Vec<(String, Lease)>, mut desk: Desk) {
     });
 }
 
-fn hand_down(leases: &[(String, Lease)], wanted: &Arc<Registration>) {
+fn hand_down(leases: &[(String, Lease)], wanted: &Arc<Registration>, offline: bool) {
     for (_, lease) in leases {
+        lease.set_offline(offline);
         lease.update(|instance| *instance = wanted.instance.clone());
     }
 }
@@ -114,7 +118,7 @@ mod tests {
 
     #[test]
     fn one_that_has_it_is_enough_and_the_rest_is_trouble() {
-        use LeaseState::{Pending, Registered, Unsupported};
+        use LeaseState::{Offline, Pending, Registered, Unsupported};
         let lost = || LeaseState::Lost { reason: "gone".to_owned() };
         for (each, state, trouble) in [
             ([Registered, Registered], Registered, None),
@@ -125,6 +129,10 @@ mod tests {
             ([lost(), Pending], LeaseState::Lost { reason: "a: lost (gone)".to_owned() }, Some("a: lost (gone)")),
             ([Registered, Unsupported], Registered, None),
             ([Pending, Unsupported], Pending, None),
+            ([Offline, Offline], Offline, None),
+            ([Offline, Unsupported], Offline, None),
+            ([Offline, Pending], Pending, None),
+            ([lost(), Offline], LeaseState::Lost { reason: "a: lost (gone)".to_owned() }, Some("a: lost (gone)")),
         ] {
             let [a, b] = each.clone();
             let standing = stand(vec![one("a", a, None), one("b", b, None)]);

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::place::Place;
-use crate::{feed::InstanceSet, instance::Instance, port::Change};
+use crate::{instance::Instance, port::Change, set::InstanceSet};
 
 /// What each registry said of one lookup.
 #[derive(Debug)]
@@ -24,8 +24,8 @@ impl Merge {
         let Some(said) = self.said.get_mut(at) else { return };
         let set = said.get_or_insert_default();
         match change {
-            Change::Snapshot(all) => *set = all.into_iter().map(|one| (one.id.clone(), Arc::new(one))).collect(),
-            Change::Up(one) => drop(set.insert(one.id.clone(), Arc::new(one))),
+            Change::Snapshot(all) => *set = all.into_iter().collect(),
+            Change::Up(one) => drop(set.insert(one)),
             Change::Down(id, _) => drop(set.remove(&id)),
         }
     }
@@ -46,14 +46,14 @@ impl Merge {
         let mut picked: BTreeMap<_, (u32, &Arc<Instance>)> = BTreeMap::new();
         for at in read {
             let weight = self.places[at].weight;
-            for (id, instance) in self.said[at].iter().flatten() {
-                let known = picked.entry(id).or_insert((weight, instance));
+            for instance in self.said[at].iter().flatten() {
+                let known = picked.entry(&instance.id).or_insert((weight, instance));
                 if known.0 < weight {
                     *known = (weight, instance);
                 }
             }
         }
-        picked.into_iter().map(|(id, (weight, instance))| (id.clone(), weighed(instance, weight))).collect()
+        picked.into_values().map(|(weight, instance)| weighed(instance, weight)).collect()
     }
 
     /// Which registries are read.
@@ -90,8 +90,8 @@ mod tests {
     use super::*;
     use crate::{instance::InstanceId, port::DownCause};
 
-    fn instance(id: &str, weight: u32) -> Instance {
-        Instance::new("a", "h", 1).with_id(InstanceId::new(id)).with_weight(weight)
+    fn instance(id: &str, weight: u32) -> Arc<Instance> {
+        Arc::new(Instance::new("a", "h", 1).with_id(InstanceId::new(id)).with_weight(weight))
     }
 
     fn place(text: &str) -> Place {
@@ -104,7 +104,7 @@ mod tests {
         for (at, (_, list)) in registries.iter().enumerate() {
             merge.apply(at, Change::Snapshot(list.iter().map(|(id, weight)| instance(id, *weight)).collect()));
         }
-        merge.pick().values().map(|one| (one.id.to_string(), one.weight)).collect()
+        merge.pick().iter().map(|one| (one.id.to_string(), one.weight)).collect()
     }
 
     #[test]
@@ -159,7 +159,7 @@ mod tests {
                 }
             }
             let expected: std::collections::BTreeSet<String> = model.into_iter().flatten().collect();
-            let told: std::collections::BTreeSet<String> = merge.pick().keys().map(|id| id.to_string()).collect();
+            let told: std::collections::BTreeSet<String> = merge.pick().iter().map(|one| one.id.to_string()).collect();
             prop_assert_eq!(told, expected);
         }
     }

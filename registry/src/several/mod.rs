@@ -40,11 +40,12 @@ pub use self::place::{MAX_REGISTRIES, Place};
 pub(crate) use self::place::{placed, split};
 use crate::{
     capability::Capabilities,
-    feed::{Changes, Feed, InstanceSet},
+    feed::{Changes, Feed},
     hub::Hub,
     instance::{InstanceId, Registration},
     lease::Lease,
     port::{Change, Discover, DownCause, Lookup, MAX_SKIPPED, Registry, Survey},
+    set::InstanceSet,
 };
 
 /// How long a reader's first picture waits for the registries that have not said anything yet, once one has.

@@ -1,44 +1,43 @@
 //! The application level of one interface: which applications offer it, and their instances.
 //!
-//! One watch over each application tells which of its instances changed, and only those are read again. Events are lost
-//! with a connection, so everything is read anew when it comes back.
+//! An application that was once in the mapping is followed on, as nobody is ever taken out of it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures_util::future::select_all;
+use tokio::sync::watch;
+use zookeeper_client::{Client, Error, OneshotWatcher};
+
+use super::{
+    members::{Crowd, Members, Roster, Sight},
+    nodes::{Nodes, is_name},
+    session::{Link, bounded},
 };
+use crate::dubbo::{Listed, MAX_APPLICATIONS, applications};
 
-use tokio::{sync::Notify, task::JoinSet};
-use zookeeper_client::{AddWatchMode, Client, Error, EventType, OneshotWatcher, PersistentWatcher};
-
-use super::{nodes::Nodes, plan::applications, session::bounded};
-use crate::dubbo::{BadInstance, ServiceInstance};
-
-/// Most applications of one interface that are followed.
-const MAX_APPLICATIONS: usize = 100;
-/// Most instances of one application that are taken.
-const MAX_INSTANCES: usize = 20_000;
-
-/// What an instance's node says.
-type Read = Result<Arc<ServiceInstance>, BadInstance>;
-
-/// The instances of all applications that offer one interface.
-#[derive(Debug, Default)]
-pub(super) struct Applications {
-    followed: BTreeMap<String, BTreeMap<String, Read>>,
-    watches: JoinSet<()>,
-    changes: Arc<Changed>,
+/// An application that is followed, and what was seen of it.
+#[derive(Debug)]
+struct Followed {
+    sight: watch::Receiver<Sight>,
+    roster: Arc<Roster>,
+    _members: Arc<Members>,
 }
 
-/// What has changed since it was looked at.
-#[derive(Debug, Default)]
-struct Changed {
-    instances: Mutex<BTreeSet<(String, String)>>,
-    notify: Notify,
+/// The instances of all applications that offer one interface.
+#[derive(Debug)]
+pub(super) struct Applications {
+    crowd: Arc<Crowd>,
+    link: watch::Receiver<Link>,
+    followed: BTreeMap<String, Followed>,
 }
 
 impl Applications {
-    /// Reads the mapping, and everything of applications that were not in it before; answers what tells of its next change.
+    /// Nobody yet; who is followed is in `crowd`, over this link.
+    pub(super) fn new(crowd: Arc<Crowd>, link: watch::Receiver<Link>) -> Self {
+        Self { crowd, link, followed: BTreeMap::new() }
+    }
+
+    /// Reads the mapping, and follows applications that were not in it before; answers what tells of its next change.
     pub(super) async fn mapped(
         &mut self,
         client: &Client,
@@ -46,76 +45,57 @@ impl Applications {
         interface: &str,
     ) -> Result<OneshotWatcher, Error> {
         let (list, watcher) = mapping(client, &nodes.mapping(interface)).await?;
-        for application in applications(&list).take(MAX_APPLICATIONS) {
+        for application in applications(&list).filter(|name| is_name(name)).take(MAX_APPLICATIONS) {
             if self.followed.contains_key(application) {
                 continue;
             }
-            let path = nodes.instances(application);
-            // Watch first: what comes between is then told.
-            let watch = bounded(client.watch(&path, AddWatchMode::PersistentRecursive)).await?;
-            self.watches.spawn(tell(watch, path.clone(), application.to_owned(), self.changes.clone()));
-            let mut read = BTreeMap::new();
-            for name in children(client, &path).await?.into_iter().take(MAX_INSTANCES) {
-                if let Some(instance) = instance(client, &path, &name).await? {
-                    read.insert(name, instance);
-                }
+            if let Some(members) = self.crowd.of(&self.link, &nodes.instances(application)) {
+                let followed = Followed { sight: members.sight(), roster: Arc::default(), _members: members };
+                self.followed.insert(application.to_owned(), followed);
             }
-            self.followed.insert(application.to_owned(), read);
         }
         Ok(watcher)
     }
 
-    /// Reads again what has changed.
-    pub(super) async fn refresh(&mut self, client: &Client, nodes: &Nodes) -> Result<(), Error> {
-        let changed = std::mem::take(&mut *self.changes.instances.lock().unwrap_or_else(PoisonError::into_inner));
-        for (application, name) in changed {
-            let Some(read) = self.followed.get_mut(&application) else { continue };
-            match instance(client, &nodes.instances(&application), &name).await? {
-                Some(instance) if read.len() < MAX_INSTANCES => drop(read.insert(name, instance)),
-                _ => drop(read.remove(&name)),
+    /// Looks at what is known of each by now. Answers whether something is of all.
+    ///
+    /// # Errors
+    /// Why one cannot be read.
+    pub(super) fn refresh(&mut self) -> Result<bool, Arc<str>> {
+        let mut all = true;
+        for followed in self.followed.values_mut() {
+            match &*followed.sight.borrow_and_update() {
+                Sight::Unseen => all = false,
+                Sight::Silent(why) => return Err(why.clone()),
+                Sight::Said(roster) => followed.roster = roster.clone(),
             }
         }
-        Ok(())
+        Ok(all)
     }
 
-    /// Ready when [`refresh`](Self::refresh) has something to do. Cancel-safe.
-    pub(super) async fn changed(&self) {
-        self.changes.notify.notified().await;
+    /// Ready when [`refresh`](Self::refresh) has something to do; never, where nobody is followed. Cancel-safe.
+    pub(super) async fn changed(&mut self) {
+        let news: Vec<_> = self.followed.values_mut().map(|followed| Box::pin(followed.sight.changed())).collect();
+        if news.is_empty() {
+            std::future::pending::<()>().await;
+        }
+        drop(select_all(news).await);
     }
 
-    /// The instances that are there and can be read.
-    pub(super) fn instances(&self) -> impl Iterator<Item = &Arc<ServiceInstance>> {
-        self.followed.values().flat_map(|read| read.values().filter_map(|read| read.as_ref().ok()))
+    /// The instances that are there, can be read, and say which content they have.
+    pub(super) fn listed(&self) -> impl Iterator<Item = &Listed> {
+        let all =
+            self.followed.values().flat_map(|followed| followed.roster.values().filter_map(|read| read.as_ref().ok()));
+        all.filter(|one| one.instance().revision().is_some())
     }
 
     /// Who is not taken, and why.
     pub(super) fn skipped(&self) -> impl Iterator<Item = (String, &'static str)> {
-        self.followed.iter().flat_map(|(application, read)| {
-            read.iter().filter_map(move |(name, read)| {
-                Some((format!("{name} of {application}"), read.as_ref().err()?.as_str()))
-            })
+        self.followed.iter().flat_map(|(application, followed)| {
+            let read = followed.roster.iter();
+            let skipped = read.filter_map(|(name, read)| Some((name, read.as_ref().err()?.as_str())));
+            skipped.map(move |(name, why)| (format!("{name} of {application}"), why))
         })
-    }
-}
-
-/// Notes what changes below `path`, until the session has ended.
-async fn tell(mut watch: PersistentWatcher, path: String, application: String, changes: Arc<Changed>) {
-    loop {
-        let event = watch.changed().await;
-        if event.event_type == EventType::Session {
-            // After its last event it must not be asked again.
-            if event.session_state.is_terminated() {
-                return;
-            }
-            continue;
-        }
-        let Some(name) = event.path.strip_prefix(&path).and_then(|rest| rest.strip_prefix('/')) else { continue };
-        if !name.contains('/') {
-            let mut instances = changes.instances.lock().unwrap_or_else(PoisonError::into_inner);
-            instances.insert((application.clone(), name.to_owned()));
-            drop(instances);
-            changes.notify.notify_one();
-        }
     }
 }
 
@@ -131,20 +111,5 @@ async fn mapping(client: &Client, path: &str) -> Result<(String, OneshotWatcher)
         if stat.is_none() {
             return Ok((String::new(), watcher));
         }
-    }
-}
-
-async fn children(client: &Client, path: &str) -> Result<Vec<String>, Error> {
-    match bounded(client.list_children(path)).await {
-        Err(Error::NoNode) => Ok(Vec::new()),
-        result => result,
-    }
-}
-
-async fn instance(client: &Client, folder: &str, name: &str) -> Result<Option<Read>, Error> {
-    match bounded(client.get_data(&format!("{folder}/{name}"))).await {
-        Ok((data, _)) => Ok(Some(ServiceInstance::from_json(&data).map(Arc::new))),
-        Err(Error::NoNode) => Ok(None),
-        Err(error) => Err(error),
     }
 }

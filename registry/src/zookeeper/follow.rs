@@ -1,7 +1,7 @@
 //! The consumers of one lookup: watch first, then list, and list again whenever something may have been missed.
 //!
-//! The list is what counts; a watch only says when to look. So events that are lost with a connection cost nothing, bursts
-//! coalesce, and only nodes that were not seen before are read. Both of Dubbo's levels are followed, and one is taken.
+//! The list is what counts; a watch says what has changed since. So events that are lost with a connection cost nothing,
+//! bursts coalesce, and only what changed is read. Both of Dubbo's levels are followed, and one is taken.
 
 use std::{
     collections::BTreeMap,
@@ -14,23 +14,23 @@ use tokio::{
     sync::watch,
     time::{Instant, sleep, timeout},
 };
-use zookeeper_client::{Client, Error, OneshotWatcher, SessionId};
+use zookeeper_client::{Client, Error, SessionId};
 
 use super::{
     applications::Applications,
-    library::Library,
+    folder::Folders,
     nodes::{Nodes, is_name, said},
-    session::{Link, PATIENCE, bounded},
+    session::{Link, PATIENCE},
 };
 use crate::{
     backoff::spread,
-    dubbo::{Listed, Offers, ProviderUrl, Skipped, choose},
-    feed::InstanceSet,
-    instance::{Instance, fresh},
+    dubbo::{Documents, Library, Listed, MetadataInfo, Node, Offers, ProviderUrl, Skipped, choose},
+    instance::fresh,
     keeper::Keeper,
     key::ServiceKey,
     port::{Lookup, MAX_SKIPPED, Survey},
     protect::{Health, Hold},
+    set::InstanceSet,
 };
 
 /// How often the list is looked at without being told, at most and with jitter down to a half.
@@ -73,7 +73,7 @@ pub(super) fn lock(news: &Mutex<News>) -> MutexGuard<'_, News> {
 }
 
 /// What a node's name says.
-type Read = Result<(ServiceKey, Arc<Instance>), Skipped>;
+type Read = Result<Node, Skipped>;
 
 /// The loop of one lookup.
 #[derive(Debug)]
@@ -87,6 +87,8 @@ pub(super) struct Follower {
     pub(super) read: BTreeMap<String, Read>,
     /// What applications offer.
     pub(super) library: Arc<Library>,
+    /// The applications that offer the interface.
+    pub(super) applications: Applications,
 }
 
 impl Follower {
@@ -124,26 +126,30 @@ impl Follower {
     async fn follow(&mut self, client: &Client) {
         let mut watches = Watches::default();
         loop {
-            let again = match self.look(client, &mut watches).await {
-                Ok(()) => {
-                    let all_known = self.answered(client, &watches.applications).await;
+            let looked = self.look(client, &mut watches).await;
+            let looked = looked.map_err(|error| format!("listing {}: {}", self.lookup.key.interface, said(&error)));
+            let again = match looked.and_then(|()| self.applications.refresh().map_err(|why| why.to_string())) {
+                // The first answer is one of both levels.
+                Ok(false) => SOON,
+                Ok(true) => {
+                    let all_known = self.answered(client).await;
                     let held = lock(&self.news).hold.is_some();
                     if held || !all_known { SOON } else { spread(EVERY, fresh()) }
                 }
-                Err(error) => {
+                Err(why) => {
                     watches = Watches::default();
-                    self.silent(&format!("listing {}: {}", self.lookup.key.interface, said(&error))).await;
+                    self.silent(&why).await;
                     SOON
                 }
             };
             let looked_at = Instant::now();
-            let Watches { nodes, mapping, applications } = &mut watches;
+            let Watches { providers, listed, mapping } = &mut watches;
             tokio::select! {
-                () = fired(nodes) => *nodes = None,
+                () = providers.changed() => {}
                 () = fired(mapping) => *mapping = None,
-                () = applications.changed() => {}
+                () = self.applications.changed() => {}
                 _ = self.link.changed() => return,
-                () = sleep(again) => (*nodes, *mapping) = (None, None),
+                () = sleep(again) => (*listed, *mapping) = (false, None),
             }
             sleep(PAUSE.saturating_sub(looked_at.elapsed())).await;
         }
@@ -152,23 +158,23 @@ impl Follower {
     /// Reads whatever has changed since it was last read.
     async fn look(&mut self, client: &Client, watches: &mut Watches) -> Result<(), Error> {
         let interface = self.lookup.key.interface.clone();
-        if watches.nodes.is_none() {
-            let (names, watcher) = list(client, &self.nodes.providers(&interface)).await?;
+        if !watches.listed {
+            let names = watches.providers.list(client, &self.nodes.providers(&interface)).await?;
             self.read(names);
-            watches.nodes = Some(Box::pin(async move { drop(watcher.changed().await) }));
+            watches.listed = true;
+        }
+        for ((_, name), there) in watches.providers.changes() {
+            self.read_one(name, there);
         }
         if watches.mapping.is_none() && is_name(&interface) {
-            watches.mapping = Some(match watches.applications.mapped(client, &self.nodes, &interface).await {
+            watches.mapping = Some(match self.applications.mapped(client, &self.nodes, &interface).await {
                 Ok(watcher) => Box::pin(async move { drop(watcher.changed().await) }),
                 // Whoever may read the interfaces only, reads these.
                 Err(Error::NoAuth) => Box::pin(std::future::pending()),
                 Err(error) => return Err(error),
             });
         }
-        match watches.applications.refresh(client, &self.nodes).await {
-            Err(Error::NoAuth) => Ok(()),
-            result => result,
-        }
+        Ok(())
     }
 
     async fn silent(&mut self, why: &str) {
@@ -179,19 +185,22 @@ impl Follower {
     }
 
     /// Takes of both levels what is meant, and tells it; answers whether everybody's content is known.
-    async fn answered(&mut self, client: &Client, applications: &Applications) -> bool {
-        let (mut listed, mut all_known) = (Vec::new(), true);
-        for instance in applications.instances().filter(|instance| instance.revision().is_some()) {
-            let content = self.library.content(client, instance).await;
-            all_known &= content.is_some() || !self.library.may_learn(instance);
-            listed.push(Listed::new(instance.clone(), content));
+    async fn answered(&mut self, client: &Client) -> bool {
+        let mut all_known = true;
+        let documents = Stored { client, nodes: &self.nodes };
+        let listed: Vec<Listed> = self.applications.listed().cloned().collect();
+        for one in listed.iter().filter(|one| one.content().is_none()) {
+            match self.library.content(&documents, one.instance()).await {
+                Some(content) => one.learn(content),
+                None => all_known &= !self.library.may_learn(one.instance()),
+            }
         }
         let nodes: Vec<_> = self.read.values().filter_map(|read| read.as_ref().ok()).cloned().collect();
         let offers = choose(&self.lookup.key, &nodes, &listed);
         let meant = offers.taken.iter().filter(|(key, instance)| self.lookup.takes(key, instance));
-        let set: InstanceSet = meant.map(|(_, instance)| (instance.id.clone(), instance.clone())).collect();
-        self.note(&offers, applications);
-        self.keeper.answered(set, Health::Well).await;
+        let set: InstanceSet = meant.map(|(_, instance)| instance.clone()).collect();
+        self.note(&offers);
+        self.keeper.answered(set, Health::Well);
         lock(&self.news).hold = self.keeper.hold();
         all_known
     }
@@ -208,12 +217,28 @@ impl Follower {
         }
     }
 
-    fn note(&self, offers: &Offers, applications: &Applications) {
+    /// The same for one node, which has come or gone.
+    fn read_one(&mut self, name: String, there: bool) {
+        if !there {
+            self.read.remove(&name);
+        } else if self.read.len() < MAX_PROVIDERS && !self.read.contains_key(&name) {
+            let read = read_node(&name, &self.lookup.key.interface);
+            self.read.insert(name, read);
+        }
+    }
+
+    fn note(&self, offers: &Offers) {
         let mut found: BTreeMap<ServiceKey, usize> = BTreeMap::new();
-        offers.taken.iter().for_each(|(key, _)| *found.entry(key.clone()).or_default() += 1);
-        let nodes = self.read.iter().filter_map(|(name, read)| Some((short(name), read.as_ref().err()?.as_str())));
+        for (key, _) in &offers.taken {
+            match found.get_mut(&**key) {
+                Some(count) => *count += 1,
+                None => drop(found.insert(ServiceKey::clone(key), 1)),
+            }
+        }
+        let skipped = self.read.iter().filter_map(|(name, read)| Some((name, read.as_ref().err()?.as_str())));
+        let nodes = skipped.map(|(name, why)| (short(name), why));
         let others = offers.skipped.iter().map(|(who, why)| (who.clone(), why.as_str()));
-        let skipped = nodes.chain(applications.skipped()).chain(others).take(MAX_SKIPPED).collect();
+        let skipped = nodes.chain(self.applications.skipped()).chain(others).take(MAX_SKIPPED).collect();
         let mut news = lock(&self.news);
         if news.last_change.is_none() && !found.is_empty() || news.last_change.is_some() && news.found != found {
             news.last_change = Some(Instant::now());
@@ -222,12 +247,33 @@ impl Follower {
     }
 }
 
-/// What tells of the next change, and what is followed. What is not there is to be read.
+/// The documents in the ensemble, where either kind of peer puts them.
+struct Stored<'a> {
+    client: &'a Client,
+    nodes: &'a Nodes,
+}
+
+impl Documents for Stored<'_> {
+    async fn stored(&self, application: &str, revision: &str) -> Option<MetadataInfo> {
+        for path in self.nodes.metadata(application, revision).iter().filter(|_| is_name(revision)) {
+            let Ok(Ok((data, _))) = timeout(PATIENCE, self.client.get_data(path)).await else { continue };
+            match MetadataInfo::of_revision(&data, revision) {
+                Ok(info) => return Some(info),
+                Err(why) => tracing::warn!(path, %why, "the metadata there is not taken"),
+            }
+        }
+        None
+    }
+}
+
+/// What tells of the next change, and what is followed.
 #[derive(Default)]
 struct Watches {
-    nodes: Option<Event>,
+    providers: Folders,
+    /// Whether all providers were listed lately.
+    listed: bool,
+    /// None when it is to be read.
     mapping: Option<Event>,
-    applications: Applications,
 }
 
 type Event = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -243,7 +289,7 @@ async fn fired(event: &mut Option<Event>) {
 fn read_node(name: &str, interface: &str) -> Read {
     let read = ProviderUrl::from_node(name).and_then(|url| url.offered(interface));
     match read {
-        Ok((key, instance)) => Ok((key, Arc::new(instance))),
+        Ok((key, instance)) => Ok((Arc::new(key), Arc::new(instance))),
         Err(why) => {
             tracing::debug!(node = short(name), interface, reason = why.as_str(), "a provider is not taken: {why}");
             Err(why)
@@ -253,18 +299,4 @@ fn read_node(name: &str, interface: &str) -> Read {
 
 fn short(name: &str) -> String {
     name.chars().take(200).collect()
-}
-
-/// The children of `path`, and what tells of the next change. A path that is not there has none.
-async fn list(client: &Client, path: &str) -> Result<(Vec<String>, OneshotWatcher), Error> {
-    loop {
-        match bounded(client.list_and_watch_children(path)).await {
-            Err(Error::NoNode) => {}
-            result => return result,
-        }
-        let (stat, watcher) = bounded(client.check_and_watch_stat(path)).await?;
-        if stat.is_none() {
-            return Ok((Vec::new(), watcher));
-        }
-    }
 }

@@ -11,16 +11,17 @@
 //! | `nodes.rs` | paths, and answers in words |
 //! | `session.rs` | the session, rebuilt for ever |
 //! | `plan.rs`, `record.rs` | a registration's nodes: what is wanted, and how it gets there |
-//! | `follow.rs` | the consumers of a lookup |
-//! | `applications.rs`, `library.rs` | the application level: who is there, and what they offer |
+//! | `follow.rs`, `folder.rs` | the consumers of a lookup; folders whose children are followed |
+//! | `applications.rs`, `members.rs` | the application level: which applications there are; who is there, read once for all lookups |
 //! | `config.rs` | the config centre |
 //! | `inspect.rs` | what lies there, for people |
 
 mod applications;
 mod config;
+mod folder;
 mod follow;
 mod inspect;
-mod library;
+mod members;
 mod nodes;
 mod plan;
 mod record;
@@ -35,8 +36,9 @@ use std::{
 use tokio::{runtime::Handle, task::JoinHandle};
 
 use self::{
+    applications::Applications,
     follow::{Follower, News, lock},
-    library::Library,
+    members::Crowd,
     nodes::Nodes,
     record::{ProviderNodes, timing},
     session::{Link, Session},
@@ -44,15 +46,16 @@ use self::{
 use crate::{
     cache::Cache,
     capability::Capabilities,
-    dubbo::Links,
+    dubbo::{Library, Links},
     error::RegistryError,
-    feed::{Changes, Feed, InstanceSet},
+    feed::{Changes, Feed},
     instance::Registration,
     keep::keep,
     keeper::Keeper,
     lease::Lease,
     port::{Discover, Lookup, Registry, Survey},
     protect::Protection,
+    set::InstanceSet,
     url::RegistryUrl,
 };
 
@@ -69,6 +72,7 @@ pub struct ZookeeperRegistry {
 struct Core {
     session: Arc<Session>,
     library: Arc<Library>,
+    crowd: Arc<Crowd>,
     followed: Mutex<BTreeMap<Lookup, Followed>>,
 }
 
@@ -97,8 +101,8 @@ impl ZookeeperRegistry {
     /// As [`from_url`](Self::from_url).
     pub fn linked(url: &RegistryUrl, links: &Links) -> Result<Self, RegistryError> {
         let session = Arc::new(Session::new(Place::of(url)?));
-        let library = Arc::new(Library::new(Nodes::of(session.place()), links.metadata.clone()));
-        Ok(Self { core: Arc::new(Core { session, library, followed: Mutex::default() }) })
+        let library = Arc::new(Library::new(links.metadata.clone()));
+        Ok(Self { core: Arc::new(Core { session, library, crowd: Arc::default(), followed: Mutex::default() }) })
     }
 }
 
@@ -138,6 +142,7 @@ impl Core {
             news: news.clone(),
             read: BTreeMap::new(),
             library: self.library.clone(),
+            applications: Applications::new(self.crowd.clone(), self.session.link()),
             lookup,
         };
         Followed { feed, news, task: Some(runtime.spawn(follower.run())) }

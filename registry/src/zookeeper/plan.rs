@@ -5,12 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    nodes::{Nodes, is_name},
-    url::RegisterMode,
-};
+use super::nodes::{Nodes, is_name};
 use crate::{
-    dubbo::{MetadataInfo, ProviderUrl, ServiceInstance},
+    dubbo::{MetadataInfo, ProviderUrl, RegisterMode, ServiceInstance},
     error::RegistryError,
     instance::Registration,
 };
@@ -89,20 +86,6 @@ fn limited(what: impl FnOnce() -> String, size: usize, limit: usize) -> Result<(
     if size > limit { Err(RegistryError::TooLarge { what: what(), size, limit }) } else { Ok(()) }
 }
 
-/// The list of applications at a mapping with `application` in it; `None` when it is there already.
-pub(super) fn mapped(list: &str, application: &str) -> Option<String> {
-    if applications(list).any(|one| one == application) {
-        return None;
-    }
-    let list = list.trim_matches(',');
-    Some(if list.is_empty() { application.to_owned() } else { format!("{list},{application}") })
-}
-
-/// The applications of a mapping.
-pub(super) fn applications(list: &str) -> impl Iterator<Item = &str> {
-    list.split(',').map(str::trim).filter(|name| is_name(name))
-}
-
 /// Whether the instance that says `ours` may take the node of one that says `theirs`. Two at one address are one before
 /// and one after a restart, or a mistake: the later one has the node, and the earlier one does not fight.
 pub(super) fn supersedes(ours: &str, theirs: &[u8]) -> bool {
@@ -157,20 +140,6 @@ mod tests {
         let mut large = registration("stock", 7);
         large.instance.labels.insert("x".to_owned(), "y".repeat(MAX_NAME));
         assert!(matches!(Plan::of(&large, &nodes(), RegisterMode::All), Err(RegistryError::TooLarge { .. })));
-    }
-
-    #[test]
-    fn a_mapping_names_each_application_once() {
-        for (list, with) in [
-            ("", Some("stock")),
-            ("price", Some("price,stock")),
-            ("price,", Some("price,stock")),
-            ("stock", None),
-            ("price, stock", None),
-        ] {
-            assert_eq!(mapped(list, "stock").as_deref(), with, "{list}");
-        }
-        assert_eq!(applications(" a,,b/c, d ").collect::<Vec<_>>(), ["a", "d"]);
     }
 
     #[test]

@@ -10,12 +10,13 @@ use zookeeper_client::{Acls, Client, CreateMode, Error, MultiWriteError, Stat};
 
 use super::{
     nodes::{Nodes, failed, parent},
-    plan::{ApplicationPlan, Plan, mapped, supersedes},
+    plan::{ApplicationPlan, Plan, supersedes},
     session::{Link, PATIENCE, Session},
 };
 use crate::{
     backoff::Backoff,
     controller::{Seen, Timing},
+    dubbo::mapped,
     error::RegistryError,
     instance::Registration,
     keep::Record,

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::{error::RegistryError, secret::Login, url::RegistryUrl};
+use crate::{dubbo::RegisterMode, error::RegistryError, secret::Login, url::RegistryUrl};
 
 /// The port, where the URL names none.
 const PORT: u16 = 2181;
@@ -29,24 +29,6 @@ pub(crate) struct Place {
     pub(super) session: Duration,
     pub(super) login: Option<Login>,
     pub(super) mode: RegisterMode,
-}
-
-/// Which of Dubbo's levels a provider writes, in Dubbo's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RegisterMode {
-    All,
-    Interface,
-    Instance,
-}
-
-impl RegisterMode {
-    pub(super) fn interface(self) -> bool {
-        self != Self::Instance
-    }
-
-    pub(super) fn instance(self) -> bool {
-        self != Self::Interface
-    }
 }
 
 impl Place {
@@ -84,12 +66,7 @@ impl Place {
             Some(_) => return Err(url.bad("`session` should be from 1000 to 3600000 (milliseconds)")),
             None => SESSION,
         };
-        let mode = match url.parameter_as::<String>("register-mode")?.as_deref() {
-            None | Some("all") => RegisterMode::All,
-            Some("interface") => RegisterMode::Interface,
-            Some("instance") => RegisterMode::Instance,
-            Some(_) => return Err(url.bad("`register-mode` should be all, interface or instance")),
-        };
+        let mode = RegisterMode::of(url)?;
         Ok(Self { servers, chroot, group, session, login: None, mode })
     }
 

@@ -94,7 +94,7 @@ async fn the_first_publish_is_told(center: &impl Center) {
 async fn what_is_published_is_there(center: &impl Center) {
     let (writer, reader, key) = (center.client(), center.client(), key("shop.condition-router"));
     let mut before = Vec::new();
-    for content in ["a", "rules:\n  - \"host=10.0.* => zone=ä\"\r\n\n", " ", "a\u{1F600}b"] {
+    for content in ["a", "rules:\n  - \"host=10.0.* => zone=ä\"\r\n\n", " a ", "a\u{1F600}b"] {
         let version = writer.publish(&key, content, Expected::Any).await.unwrap();
         let there = reader.get(&key).await.unwrap();
         assert_eq!(there, Some(Config::new(content, version.clone())), "byte for byte");
@@ -184,7 +184,9 @@ async fn keys_do_not_disturb_each_other(center: &impl Center) {
 
 async fn contents_are_bounded(center: &impl Center) {
     let (client, key) = (center.client(), key("large"));
-    assert!(matches!(client.publish(&key, "", Expected::Any).await, Err(ConfigError::Empty { .. })));
+    for nothing in ["", " ", "\r\n\t"] {
+        assert!(matches!(client.publish(&key, nothing, Expected::Any).await, Err(ConfigError::Empty { .. })));
+    }
     let mut large = "x".repeat(MAX_CONFIG);
     client.publish(&key, &large, Expected::Any).await.unwrap();
     assert_eq!(client.get(&key).await.unwrap().unwrap().content.len(), MAX_CONFIG);

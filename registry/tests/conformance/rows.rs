@@ -70,10 +70,9 @@ pub(crate) async fn conform<S: Subject>(subject: S) {
         row("register, see, leave", register_see_leave(&subject)).await;
         row("two keys on one instance", two_keys_on_one_instance(&subject)).await;
         row("an update keeps the identity", an_update_keeps_the_identity(&subject)).await;
+        row("offline is kept until it is over", offline_is_kept_until_it_is_over(&subject)).await;
         row("lookups tell services apart", lookups_tell_services_apart(&subject)).await;
-        if subject.client().inspect().is_ok() {
-            row("a listing has who is registered", a_listing_has_who_is_registered(&subject)).await;
-        }
+        row("a listing has who is registered", a_listing_has_who_is_registered(&subject)).await;
         row("an absence is explained", an_absence_is_explained(&subject)).await;
         row("a lost registration is repaired", a_lost_registration_is_repaired(&subject)).await;
     } else {
@@ -131,9 +130,9 @@ async fn register_see_leave<S: Subject>(subject: &S) {
     let mut lease = provider.register(registration.clone());
     lease.registered(DEADLINE).await.unwrap();
     assert_eq!(lease.state(), LeaseState::Registered);
-    assert_eq!(next(&mut changes).await, Change::Up(registration.instance.clone()));
+    assert_eq!(next(&mut changes).await, Change::Up(registration.instance.clone().into()));
     let late = next(&mut consumer.subscribe(lookup("a.B:1"))).await;
-    assert_eq!(late, Change::Snapshot(vec![registration.instance]), "a late consumer sees it at once");
+    assert_eq!(late, Change::Snapshot(vec![registration.instance.into()]), "a late consumer sees it at once");
     lease.withdraw(DEADLINE).await.unwrap();
     assert_eq!(next(&mut changes).await, Change::Down(InstanceId::new("one"), gone::<S>(DownCause::Withdrawn)));
     // A lease that is dropped is a goodbye too.
@@ -166,11 +165,13 @@ async fn two_keys_on_one_instance(subject: &impl Subject) {
 
 async fn an_update_keeps_the_identity(subject: &impl Subject) {
     let (provider, consumer) = (subject.client(), subject.client());
-    let mut lease = provider.register(stock("one", &["a.B:1"]));
+    let registration = stock("one", &["a.B:1"]);
+    let mut lease = provider.register(registration.clone());
     lease.registered(DEADLINE).await.unwrap();
     let mut changes = consumer.subscribe(lookup("a.B:1"));
     let mut known = vec![];
-    follow_until(&mut changes, &mut known, "it is up", |known| known.len() == 1).await;
+    // Where a server is slow at first, the last good set may come before: one of the same name that has left.
+    follow_until(&mut changes, &mut known, "it is up", |known| known == [registration.instance.clone()]).await;
     lease.update(|instance| {
         instance.weight = 7;
         instance.labels.insert("colour".to_owned(), "green".to_owned());
@@ -180,6 +181,28 @@ async fn an_update_keeps_the_identity(subject: &impl Subject) {
     assert!(matches!(&heard[..], [Change::Up(up)] if up.id.as_str() == "one"), "{heard:?}");
     assert_eq!(known[0].labels["colour"], "green");
     lease.withdraw(DEADLINE).await.unwrap();
+}
+
+async fn offline_is_kept_until_it_is_over(subject: &impl Subject) {
+    let (provider, consumer) = (subject.client(), subject.client());
+    let mut lease = provider.register(stock("one", &["a.B:1"]));
+    lease.registered(DEADLINE).await.unwrap();
+    let mut changes = consumer.subscribe(lookup("a.B:1"));
+    let mut known = vec![];
+    follow_until(&mut changes, &mut known, "it is up", |known| known.len() == 1).await;
+    for weight in [7, 8] {
+        lease.set_offline(true);
+        follow_until(&mut changes, &mut known, "it is down", <[Instance]>::is_empty).await;
+        eventually("it is offline", async || lease.state() == LeaseState::Offline).await;
+        lease.set_weight(weight);
+        lease.set_offline(false);
+        lease.registered(DEADLINE).await.unwrap();
+        follow_until(&mut changes, &mut known, "it is back", |known| known.len() == 1).await;
+        assert_eq!((known[0].id.as_str(), known[0].weight), ("one", weight));
+    }
+    lease.set_offline(true);
+    lease.withdraw(DEADLINE).await.unwrap();
+    follow_until(&mut changes, &mut known, "it is gone", <[Instance]>::is_empty).await;
 }
 
 async fn lookups_tell_services_apart(subject: &impl Subject) {
@@ -339,4 +362,6 @@ async fn survives_a_restart<S: Subject>(subject: &S) {
     .await;
     let heard = tokio::time::timeout(Duration::from_millis(10), changes.next()).await;
     assert!(!matches!(heard, Ok(Some(Change::Down(..)))), "{heard:?}");
+    // A lease that is dropped goes in its own time: on a busy machine its last node would be a provider of the next row.
+    lease.withdraw(DEADLINE).await.unwrap();
 }

@@ -36,10 +36,10 @@ pub(crate) async fn follow_until(
 /// What is known after a change.
 pub(crate) fn apply(known: &mut Vec<Instance>, change: &Change) {
     match change {
-        Change::Snapshot(all) => known.clone_from(all),
+        Change::Snapshot(all) => *known = all.iter().map(|one| Instance::clone(one)).collect(),
         Change::Up(up) => {
             known.retain(|instance| instance.id != up.id);
-            known.push(up.clone());
+            known.push(Instance::clone(up));
         }
         Change::Down(id, _) => known.retain(|instance| instance.id != *id),
         other => panic!("{other:?}"),
