@@ -3,8 +3,12 @@
 // What the macros write says `::mainstay`; inside this crate too.
 extern crate self as mainstay;
 
+pub mod access;
+#[cfg(feature = "server")]
+pub mod admin;
 #[cfg(feature = "server")]
 pub mod app;
+pub mod auth;
 pub mod backend;
 #[cfg(feature = "bench")]
 #[doc(hidden)]
@@ -22,11 +26,15 @@ pub mod message;
 pub mod mock;
 pub mod policy;
 pub mod prelude;
+pub mod prometheus;
+pub mod route;
 pub mod schema;
 pub mod server;
 #[doc(hidden)]
 pub mod signature;
 pub mod transport;
+mod wall;
+pub mod yaml;
 
 #[doc(hidden)]
 #[path = "door.rs"]

@@ -27,6 +27,8 @@ trait Desk {
     #[rpc(idempotent)]
     async fn who(&self) -> Result<String>;
     async fn hold(&self) -> Result<String>;
+    /// The name, and then nothing for ever.
+    async fn watch(&self) -> Result<Streaming<String>>;
 }
 
 #[derive(Clone, Default)]
@@ -43,6 +45,17 @@ impl Desk for Clerk {
     async fn hold(&self) -> Result<String> {
         self.release.notified().await;
         Ok("held".to_owned())
+    }
+
+    async fn watch(&self) -> Result<Streaming<String>> {
+        let (told, stream) = Streaming::channel(1);
+        let name = self.name.clone();
+        tokio::spawn(async move {
+            if told.send(name).await.is_ok() {
+                told.closed().await;
+            }
+        });
+        Ok(stream)
     }
 }
 
@@ -131,6 +144,18 @@ async fn what_does_not_end_in_time_is_cut() {
     let call = held(&app, &hub).await;
     assert_eq!(app.drain().await.cut_calls, 1);
     assert!(call.await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn a_stream_that_is_cut_is_told_so() {
+    let (hub, clerk) = (hub(), Clerk { name: "a".to_owned(), ..Clerk::default() });
+    let app = app(&clerk, &hub).drain(Duration::ZERO, Duration::from_millis(1)).start().await.unwrap();
+    app.readiness().registered().await;
+    let mut names = client(&hub).watch().await.unwrap();
+    assert_eq!(names.message().await.unwrap().as_deref(), Some("a"));
+    assert_eq!(app.drain().await.cut_calls, 1);
+    let cut = names.message().await.unwrap_err();
+    assert_eq!((cut.code(), cut.message()), (Code::Unavailable, "the server is shutting down"));
 }
 
 #[tokio::test]

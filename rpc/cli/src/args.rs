@@ -60,6 +60,12 @@ pub(crate) struct Why {
     /// The zone that the consumer is in.
     #[arg(long, value_name = "NAME")]
     pub(crate) zone: Option<String>,
+    /// The application that calls, for rules of operators.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) consumer: Option<String>,
+    /// The tag that calls ask for, for rules of operators.
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Option<String>,
     /// Connects to each instance that is taken, and says how that went.
     #[arg(long)]
     pub(crate) connect: bool,

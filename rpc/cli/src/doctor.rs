@@ -1,10 +1,13 @@
 //! `mainstay doctor`: whether a registry can be used from here, check by check.
 
-use std::{fmt::Write, time::Duration};
+use std::{
+    fmt::Write,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use mainstay::App;
 use mainstay_registry::{
-    Change, Discover, Finding, Hub, Instance, Lookup, Outcome, Registration, Registry, ServiceKey,
+    Change, Discover, Finding, Hub, Instance, Lookup, Offer, Outcome, Registration, Registry, ServiceKey,
 };
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -13,11 +16,13 @@ use crate::{
     NO, Report,
     args::{Doctor, default_url},
     registries,
-    text::{clean, table},
+    text::{age, clean, table},
 };
 
 /// How long one check may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How far clocks may differ before it is told.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(2);
 /// The service of the trial instance.
 const TRIAL: &str = "mainstay.Doctor";
 
@@ -47,15 +52,42 @@ async fn examine(url: &str, write: bool) -> (String, Vec<Finding>) {
         }
     };
     let mut findings = asked.inspect.examine().await;
-    findings.push(match asked.inspect.list(None).await {
-        Ok(listing) => Finding::fine("list", format!("{} offers can be read", listing.offers.len())),
-        Err(error) => Finding::bad("list", error.to_string()),
-    });
+    match asked.inspect.list(None).await {
+        Ok(listing) => {
+            findings.push(Finding::fine("list", format!("{} offers can be read", listing.offers.len())));
+            findings.push(clock(SystemTime::now(), &listing.offers));
+        }
+        Err(error) => findings.push(Finding::bad("list", error.to_string())),
+    }
     findings.push(advertised(url).await);
     if write {
         findings.push(trial(&asked.hub).await);
     }
     (asked.name, findings)
+}
+
+/// Whether the clocks of those that are listed go like the one here, as far as it can be seen: nobody has started yet to
+/// come. A clock that is slow is not told from a process that is old.
+fn clock(now: SystemTime, offers: &[Offer]) -> Finding {
+    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let started = offers.iter().filter(|offer| offer.instance.started_at > 0);
+    let Some(latest) = started.max_by_key(|offer| offer.instance.started_at) else {
+        return Finding::fine(
+            "clock",
+            "nobody says when it started, so there is nothing to compare the clock here with",
+        );
+    };
+    let ahead = Duration::from_millis(latest.instance.started_at).saturating_sub(now);
+    if ahead <= CLOCKS_DIFFER {
+        return Finding::fine("clock", "nobody who is listed has started in the future of the clock here");
+    }
+    let (who, where_from) = (&latest.instance.application, latest.instance.address());
+    let text = format!(
+        "{who} at {where_from} has started {} in the future: its clock or the one here is wrong, and consumers give a new \
+         instance its share by when it started",
+        age(ahead)
+    );
+    Finding::doubtful("clock", text)
 }
 
 /// What consumers would be told to connect to.
@@ -117,4 +149,29 @@ fn shown(name: &str, findings: &[Finding]) -> String {
 
 fn as_json(finding: &Finding) -> Value {
     json!({"check": finding.about, "outcome": finding.outcome.as_str(), "text": finding.text})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_starts_in_the_future_is_told() {
+        let now = UNIX_EPOCH + Duration::from_secs(1000);
+        let offer = |started_at| {
+            let mut instance = Instance::new("stock", "10.0.0.1", 7);
+            instance.started_at = started_at;
+            Offer::new(ServiceKey::new("a.B"), instance)
+        };
+        for (started, outcome, words) in [
+            (&[][..], Outcome::Fine, "nobody says when"),
+            (&[0, 0], Outcome::Fine, "nobody says when"),
+            (&[0, 900_000, 1_001_000], Outcome::Fine, "nobody who is listed"),
+            (&[900_000, 1_120_000], Outcome::Doubtful, "stock at 10.0.0.1:7 has started 2 min in the future"),
+        ] {
+            let finding = clock(now, &started.iter().map(|at| offer(*at)).collect::<Vec<_>>());
+            assert_eq!(finding.outcome, outcome, "{started:?}: {}", finding.text);
+            assert!(finding.text.starts_with(words), "{started:?}: {}", finding.text);
+        }
+    }
 }

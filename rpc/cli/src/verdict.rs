@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use mainstay::client::Avoided;
 use mainstay_registry::{Instance, InstanceId, Level, Lookup, Offer, ServiceKey, Survey};
 
 /// What was found, all at about one time.
@@ -24,10 +25,43 @@ pub(crate) struct Verdict {
     pub(crate) registry: Option<String>,
     pub(crate) levels: Vec<Level>,
     pub(crate) taken: bool,
-    /// A stable word.
-    pub(crate) code: &'static str,
+    pub(crate) code: Code,
     /// For people.
     pub(crate) why: String,
+}
+
+/// Why, for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Code {
+    Taken,
+    NoWeight,
+    Held,
+    Gone,
+    Key,
+    Application,
+    Level,
+    Registry,
+    Unread,
+    /// Rules keep calls away.
+    Ruled(Avoided),
+}
+
+impl Code {
+    /// A stable word; the program's page has them all.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::NoWeight => "no-weight",
+            Self::Held => "held",
+            Self::Gone => "gone",
+            Self::Key => "key",
+            Self::Application => "application",
+            Self::Level => "level",
+            Self::Registry => "registry",
+            Self::Unread => "unread",
+            Self::Ruled(avoided) => avoided.as_str(),
+        }
+    }
 }
 
 /// A verdict on each instance that is taken or listed: those that are taken first.
@@ -54,7 +88,7 @@ pub(crate) fn verdicts(evidence: &Evidence) -> Vec<Verdict> {
             Some(hold) => format!("kept, since the registry is unwell ({}): it does not list it", hold.reason.as_str()),
             None => "taken, and listed no more when it was looked for: it has just gone".to_owned(),
         };
-        let code = if evidence.survey.hold.is_some() { "held" } else { "gone" };
+        let code = if evidence.survey.hold.is_some() { Code::Held } else { Code::Gone };
         let (key, instance) = (evidence.lookup.key.clone(), instance.clone());
         debug_assert_eq!(*id, instance.id);
         verdicts.push(Verdict { key, instance, registry: None, levels: Vec::new(), taken: true, code, why });
@@ -86,14 +120,25 @@ fn takes(lookup: &Lookup, key: &ServiceKey, instance: &Instance) -> bool {
     lookup.takes(key, instance) || (instance.application.is_empty() && named.takes(&lookup.key, instance))
 }
 
-fn share(evidence: &Evidence, told: &Instance) -> (&'static str, String) {
+/// Says of each instance that is taken why it gets no calls all the same, where rules say so: a code and the rule.
+pub(crate) fn govern(verdicts: &mut [Verdict], told: &BTreeMap<InstanceId, (Avoided, Option<String>)>) {
+    for one in verdicts.iter_mut().filter(|one| one.taken) {
+        if let Some((avoided, rule)) = told.get(&one.instance.id) {
+            let (code, by) = (avoided.as_str(), rule.as_deref().unwrap_or("its own tag"));
+            one.why = format!("taken, but it gets no calls such as these, by {by}: {code}");
+            one.code = Code::Ruled(*avoided);
+        }
+    }
+}
+
+fn share(evidence: &Evidence, told: &Instance) -> (Code, String) {
     let all: u64 = evidence.taken.values().map(|one| u64::from(one.weight)).sum();
     match (all, told.weight) {
-        (0, _) => ("taken", "taken; nobody has any weight, so all get the same".to_owned()),
-        (_, 0) => ("no-weight", "taken, but its weight is 0: it gets no call while others have weight".to_owned()),
+        (0, _) => (Code::Taken, "taken; nobody has any weight, so all get the same".to_owned()),
+        (_, 0) => (Code::NoWeight, "taken, but its weight is 0: it gets no call while others have weight".to_owned()),
         (all, weight) => {
             let tenths = u64::from(weight) * 1000 / all;
-            ("taken", format!("taken, with {}.{} % of the weight", tenths / 10, tenths % 10))
+            (Code::Taken, format!("taken, with {}.{} % of the weight", tenths / 10, tenths % 10))
         }
     }
 }
@@ -104,7 +149,7 @@ fn objection(
     key: &ServiceKey,
     instance: &Instance,
     levels: &[Level],
-) -> (&'static str, String) {
+) -> (Code, String) {
     let lookup = &evidence.lookup;
     if !lookup.key.matches(key) {
         let part = |name: &str, offered: &Option<String>, asked: &Option<String>| {
@@ -114,10 +159,13 @@ fn objection(
         };
         let differences =
             [part("group", &key.group, &lookup.key.group), part("version", &key.version, &lookup.key.version)];
-        return ("key", differences.into_iter().flatten().collect::<Vec<_>>().join("; "));
+        return (Code::Key, differences.into_iter().flatten().collect::<Vec<_>>().join("; "));
     }
     if let Some(application) = lookup.application.as_ref().filter(|name| **name != instance.application) {
-        return ("application", format!("it is of application {}, asked for is {application}", instance.application));
+        return (
+            Code::Application,
+            format!("it is of application {}, asked for is {application}", instance.application),
+        );
     }
     let level_is_read = |level| {
         let at_level = |offer: &&Offer| offer.level == Some(level) && lookup.key.matches(&offer.key);
@@ -126,12 +174,12 @@ fn objection(
     };
     if levels == [Level::Interface] && level_is_read(Level::Application) {
         let why = "it is at the interface level only, and this service is read at the application level";
-        return ("level", why.to_owned());
+        return (Code::Level, why.to_owned());
     }
     if evidence.listed.len() > 1 && !evidence.taken.is_empty() {
-        return ("registry", "another registry is preferred, or of the consumer's zone".to_owned());
+        return (Code::Registry, "another registry is preferred, or of the consumer's zone".to_owned());
     }
-    ("unread", "it is listed, and the consumer was not told of it (yet)".to_owned())
+    (Code::Unread, "it is listed, and the consumer was not told of it (yet)".to_owned())
 }
 
 #[cfg(test)]
@@ -158,7 +206,7 @@ mod tests {
         let taken = taken.iter().map(|(id, weight)| (InstanceId::new(*id), instance(id, *weight))).collect();
         let listed = listed.iter().enumerate().map(|(at, offers)| (format!("r{at}"), offers.to_vec())).collect();
         let evidence = Evidence { lookup, taken, listed, survey: Survey::default() };
-        verdicts(&evidence).iter().map(|one| (one.instance.id.to_string(), one.code)).collect()
+        verdicts(&evidence).iter().map(|one| (one.instance.id.to_string(), one.code.as_str())).collect()
     }
 
     #[test]

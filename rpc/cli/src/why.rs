@@ -1,8 +1,12 @@
 //! `mainstay why`: what a consumer of a service would see, and why each instance is or is not taken.
 
-use std::{collections::BTreeMap, fmt::Write, time::Duration};
+use std::{collections::BTreeMap, fmt::Write, sync::Arc, time::Duration};
 
-use mainstay_registry::{Change, Changes, Discover, Instance, InstanceId, Lookup, Survey};
+use mainstay::{
+    client::Avoided,
+    route::{Question, RuleState},
+};
+use mainstay_registry::{Change, Changes, Discover, Hub, Instance, InstanceId, Lookup, Survey};
 use serde_json::{Value, json};
 use tokio::{
     net::TcpStream,
@@ -15,7 +19,7 @@ use crate::{
     args::Why,
     ls, registries,
     text::{age, clean, table},
-    verdict::{Evidence, Verdict, anybody, verdicts},
+    verdict::{self, Evidence, Verdict, anybody, verdicts},
 };
 
 /// How long nothing must be heard for the picture to be taken as whole.
@@ -47,6 +51,9 @@ pub(crate) async fn report(order: &Why) -> Result<Report, String> {
     skipped.dedup();
     let told = taken.is_some();
     let evidence = Evidence { lookup, taken: taken.unwrap_or_default(), listed, survey };
+    let governed = govern(order, &hub, &evidence).await;
+    let mut verdicts = verdicts(&evidence);
+    verdict::govern(&mut verdicts, &governed.told);
     let connections = if order.connect { connect(&evidence).await } else { BTreeMap::new() };
     let code = match (anybody(&evidence), told && unasked.is_empty()) {
         (true, _) => 0,
@@ -55,7 +62,8 @@ pub(crate) async fn report(order: &Why) -> Result<Report, String> {
     };
     let seen = Seen {
         place: Discover::describe(&hub),
-        verdicts: verdicts(&evidence),
+        verdicts,
+        rules: governed.rules,
         evidence,
         connections,
         skipped,
@@ -69,6 +77,8 @@ struct Seen {
     place: String,
     evidence: Evidence,
     verdicts: Vec<Verdict>,
+    /// How it stands with the rules of operators.
+    rules: Vec<RuleState>,
     /// How connecting went, where that was asked for.
     connections: BTreeMap<InstanceId, String>,
     skipped: Vec<(String, String)>,
@@ -79,18 +89,41 @@ struct Seen {
 async fn listen(changes: &mut Changes, wait: Duration) -> Option<BTreeMap<InstanceId, Instance>> {
     let until = Instant::now() + wait;
     let mut known = match timeout_at(until, changes.next()).await {
-        Ok(Some(Change::Snapshot(all))) => all.into_iter().map(|one| (one.id.clone(), one)).collect::<BTreeMap<_, _>>(),
+        Ok(Some(Change::Snapshot(all))) => all.into_iter().map(own).collect::<BTreeMap<_, _>>(),
         _ => return None,
     };
     while let Ok(Some(change)) = timeout_at(until.min(Instant::now() + QUIET), changes.next()).await {
         match change {
-            Change::Snapshot(all) => known = all.into_iter().map(|one| (one.id.clone(), one)).collect(),
-            Change::Up(one) => drop(known.insert(one.id.clone(), one)),
+            Change::Snapshot(all) => known = all.into_iter().map(own).collect(),
+            Change::Up(one) => known.extend([own(one)]),
             Change::Down(id, _) => drop(known.remove(&id)),
             _ => {}
         }
     }
     Some(known)
+}
+
+/// An instance that others share, for oneself.
+fn own(one: Arc<Instance>) -> (InstanceId, Instance) {
+    (one.id.clone(), Arc::unwrap_or_clone(one))
+}
+
+/// What rules say.
+#[derive(Default)]
+struct Governed {
+    rules: Vec<RuleState>,
+    told: BTreeMap<InstanceId, (Avoided, Option<String>)>,
+}
+
+/// Asks the config centre beside the registry what its rules make of calls; nothing where there is none.
+async fn govern(order: &Why, hub: &Hub, evidence: &Evidence) -> Governed {
+    let Ok(center) = hub.config_center() else { return Governed::default() };
+    let mut question = Question::new(evidence.lookup.clone());
+    (question.consumer, question.tag, question.zone) = (order.consumer.clone(), order.tag.clone(), order.zone.clone());
+    let told = question.explain(&*center, evidence.taken.values()).await;
+    let left = evidence.taken.keys().zip(told.instances);
+    let left = left.filter_map(|(id, left)| Some((id.clone(), left?)));
+    Governed { rules: told.rules, told: left.collect() }
 }
 
 /// Connects to each instance that is taken, all at once.
@@ -134,6 +167,10 @@ fn shown(seen: &Seen) -> String {
         let head = ["TAKEN", "SERVICE", "APPLICATION", "ADDRESS", "WEIGHT", "LEVEL", "REGISTRY", "WHY"];
         text.push_str(&table("  ", &head, &seen.verdicts.iter().map(row).collect::<Vec<_>>()));
     }
+    let spoken = |state: &&RuleState| state.in_force.is_some() || state.refused.is_some() || state.unsure.is_some();
+    for state in seen.rules.iter().filter(spoken) {
+        let _ = writeln!(text, "  rule {}", clean(&state.to_string()));
+    }
     if let Some(hold) = hold {
         let _ = writeln!(text, "  held: {} instances, since the registry is {}", hold.count, hold.reason.as_str());
     }
@@ -155,7 +192,7 @@ fn as_json(seen: &Seen) -> Value {
     let verdict = |one: &Verdict| {
         json!({
             "taken": one.taken,
-            "code": one.code,
+            "code": one.code.as_str(),
             "why": one.why,
             "service": one.key.to_string(),
             "id": one.instance.id.as_str(),
@@ -173,6 +210,7 @@ fn as_json(seen: &Seen) -> Value {
         "application": seen.evidence.lookup.application,
         "taken": seen.evidence.taken.len(),
         "instances": seen.verdicts.iter().map(verdict).collect::<Vec<_>>(),
+        "rules": seen.rules.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "unwell": unwell,
         "hold": hold.map(|hold| json!({"reason": hold.reason.as_str(), "count": hold.count})),
         "last_change_s": last_change.map(|ago| ago.as_secs()),

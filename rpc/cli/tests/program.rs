@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use mainstay_registry::{Hub, Instance, InstanceId, Lease, Registration, Registry, connect};
@@ -122,6 +122,24 @@ async fn why_says_of_each_instance_whether_it_is_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn why_says_which_rule_keeps_calls_away() {
+    let scratch = Scratch::new();
+    let url = scratch.registry("r");
+    let _one = provider(&url, "one", 1, 100, &["a.B"]).await;
+    let _two = provider(&url, "two", 2, 100, &["a.B"]).await;
+    let center = mainstay_registry::connect(&url).unwrap().config_center().unwrap();
+    let key = mainstay_registry::ConfigKey::new("a.B::.condition-router").unwrap();
+    let rule = "conditions:\n  - \"application=web => port=2\"\n";
+    center.publish(&key, rule, mainstay_registry::config::Expected::Any).await.unwrap();
+    let (_, said) = run(&["why", "a.B", "-r", &url], None);
+    assert!(!said.contains("ROUTED_AWAY") && said.contains("rule dubbo/a.B::.condition-router: in force"), "{said}");
+    let (code, said) = run(&["why", "a.B", "--consumer", "web", "-r", &url], None);
+    let away = "by dubbo/a.B::.condition-router line 2: ROUTED_AWAY";
+    assert!(code == 0 && lines(&said, ":1 ")[0].contains(away), "{said}");
+    assert!(lines(&said, ":2 ")[0].contains("taken, with"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_several_registries_it_says_which_is_read() {
     let scratch = Scratch::new();
     let (old, new) = (scratch.registry("old"), scratch.registry("new"));
@@ -174,4 +192,18 @@ fn what_cannot_be_asked_ends_with_two() {
     assert!(code == 0 && lines(&said, "h:").len() == 3, "{said}");
     let (code, said) = run(&["ls", "-r", "dns://no-such-name.invalid:80"], None);
     assert!(code == 2 && said.contains("it cannot be asked"), "{said}");
+}
+
+/// Servers that accept and say nothing: what is asked of each ends, and the next is asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn ls_ends_although_registries_say_nothing() {
+    let mute = [TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap()];
+    let [zookeeper, nacos] = mute.each_ref().map(|listener| listener.local_addr().unwrap());
+    let url = format!("zookeeper://{zookeeper}|nacos://{nacos}?grpc-port={}", nacos.port());
+    let since = Instant::now();
+    let (code, said) = tokio::task::spawn_blocking(move || json(&["ls"], &url)).await.unwrap();
+    assert!(since.elapsed() < DEADLINE, "{:?}", since.elapsed());
+    assert_eq!(code, 2, "{said}");
+    let registries = said["registries"].as_array().unwrap();
+    assert!(registries.len() == 2 && registries.iter().all(|one| one["error"].is_string()), "{said}");
 }

@@ -4,6 +4,8 @@ use super::{
     RunningApp, Stage,
     advertise::{Advertised, advertise, listen},
     error::{AppError, Problems},
+    offering::Offering,
+    operator::Desk,
     probes,
     readiness::Readiness,
     report,
@@ -13,13 +15,16 @@ use super::{
 };
 use crate::{
     Error,
+    access::AccessLog,
     call::{CallService, Channel, ServiceDef},
+    cluster::TOKEN,
     dubbo::metadata::{Told, links},
     edge::Mountable,
+    route::{RuleBoard, RulesFrom},
     server::{Serve, Server},
-    transport::{Http2Limits, Secure, TcpAccept},
+    transport::{Http2Limits, Secure, Tcp, TcpAccept},
 };
-use mainstay_registry::{Discover, Hub, RegistryUrl, ServiceKey, connect_with, dubbo::MetadataInfo};
+use mainstay_registry::{ConfigCenter, Discover, Hub, RegistryUrl, Secret, ServiceKey, connect_with};
 use std::{
     collections::BTreeSet,
     fmt::{self, Display},
@@ -50,7 +55,9 @@ pub struct App {
     server: Server,
     services: Vec<&'static ServiceDef>,
     hub: Option<Hub>,
+    rules: RulesFrom,
     sources: Sources,
+    pub(super) desk: Desk,
     on_stage: Vec<Box<dyn Fn(Stage) + Send + Sync>>,
 }
 
@@ -62,7 +69,9 @@ impl App {
             server: Server::new(),
             services: Vec::new(),
             hub: None,
+            rules: RulesFrom::default(),
             sources: Sources::default(),
+            desk: Desk::default(),
             on_stage: Vec::new(),
         }
     }
@@ -152,6 +161,14 @@ impl App {
         self
     }
 
+    /// Follows the rules about what it registers (its weight, its labels, `disabled`) that are kept in this config centre; none
+    /// with `None`. Default: those beside the registry, if it has any. See [`route`](crate::route).
+    #[must_use]
+    pub fn rules(mut self, center: impl Into<Option<Arc<dyn ConfigCenter>>>) -> Self {
+        self.rules = RulesFrom::from(center);
+        self
+    }
+
     /// The registry that it will register in, for the clients of whoever calls others while it serves:
     /// `StockApiClient::connect("stock").registry(app.hub()?)`.
     ///
@@ -162,7 +179,7 @@ impl App {
             return Ok(hub.clone());
         }
         let settings = self.resolve()?.settings;
-        let hub = connect_with(&settings.registry, links().in_zone(settings.zone))?;
+        let hub = connect_with(&settings.registry, links(Arc::new(Tcp)).in_zone(settings.zone))?;
         Ok(self.hub.insert(hub).clone())
     }
 
@@ -199,6 +216,13 @@ impl App {
         self.set("weight", weight)
     }
 
+    /// Says something of this instance that rules may ask for, as `env=gray`; with `dubbo.tag`, only calls with that tag come
+    /// here. See [`route`](crate::route).
+    #[must_use]
+    pub fn label(self, name: impl Display, value: impl Display) -> Self {
+        self.set("labels", format!("{name}={value}"))
+    }
+
     /// Serves everything under this version, and registers it so, whatever the traits say.
     #[must_use]
     pub fn service_version(self, version: impl Display) -> Self {
@@ -210,6 +234,19 @@ impl App {
     #[must_use]
     pub fn service_group(self, group: impl Display) -> Self {
         self.set("service-group", group)
+    }
+
+    /// Lets in who shows the token at this place (`env:NAME` or `file:/path`), beside whom [`Server::auth`] knows. It is
+    /// registered, so that consumers find it there, ours and Dubbo's: it keeps out who cannot read the registry.
+    #[must_use]
+    pub fn token(self, place: impl Display) -> Self {
+        self.set("service-token", place)
+    }
+
+    /// Writes a line to the output for each call that ends: `json` or `text`. To elsewhere: [`Server::access_log`].
+    #[must_use]
+    pub fn access_log(self, form: impl Display) -> Self {
+        self.set("access-log", form)
     }
 
     /// How long to serve on after deregistering, and how long calls under way may take to end then.
@@ -226,7 +263,7 @@ impl App {
         self
     }
 
-    fn set(mut self, name: &'static str, value: impl Display) -> Self {
+    pub(super) fn set(mut self, name: &'static str, value: impl Display) -> Self {
         self.sources.given.push(Given { name, text: value.to_string(), origin: Origin::Program });
         self
     }
@@ -268,7 +305,8 @@ impl App {
     /// When settings cannot be used, nothing is served, the address cannot be listened on, or there is no such
     /// registry. A registry that is away is no error: it is tried until it is there.
     pub async fn start(mut self) -> Result<RunningApp, Error> {
-        let settings = self.resolve()?.settings;
+        let resolved = self.resolve()?;
+        let settings = &resolved.settings;
         if self.services.is_empty() {
             return Err(AppError::NoService { application: self.application }.into());
         }
@@ -284,8 +322,15 @@ impl App {
         if let Some(twice) = twice(&keys) {
             return Err(AppError::ServedTwice { key: twice.to_string() }.into());
         }
+        let token = settings.service_token.as_deref().map(Secret::read).transpose();
+        let token = token.map_err(|why| AppError::Token { why })?;
+        self.server = token.clone().into_iter().fold(self.server, Server::shared_token);
+        if let Some(form) = settings.access_log {
+            let log = AccessLog::new(form, io::stdout()).map_err(|source| AppError::AccessLog { source })?;
+            self.server = self.server.access_log(log);
+        }
         let told = Told::default();
-        let server = secured(self.server.at(place).telling(&self.application, &told), &settings)?;
+        let server = secured(self.server.at(place).telling(&self.application, &told), settings)?;
         let probes = probes::all(&readiness).into_iter();
         let server = probes.fold(server, |server, (path, probe)| server.mount(path, probe));
         let server = server.limits(limits).max_connections(settings.max_connections).start(accept);
@@ -294,6 +339,8 @@ impl App {
         let advertised = advertise(&settings.advertise, listening, settings.is_local(), routed);
         let mut instance = mainstay_registry::Instance::new(&self.application, &advertised.host, advertised.port);
         (instance.zone, instance.weight) = (settings.zone.clone(), settings.weight);
+        instance.labels = settings.labels.clone();
+        instance.labels.extend(token.iter().map(|token| (TOKEN.to_owned(), token.expose().to_owned())));
         let plan = Plan {
             delay: settings.drain_delay(),
             grace: settings.drain_grace,
@@ -307,12 +354,14 @@ impl App {
             keys.iter().cloned().zip(self.services.iter().map(|service| method_names(service))).collect();
         let registration = mainstay_registry::Registration::new(instance, keys);
         let registration = methods.into_iter().fold(registration, |all, (key, names)| all.with_methods(key, names));
-        // Before it is registered: who finds it may ask at once.
-        told.set(MetadataInfo::of(&registration).into());
-        Ok(RunningApp::new(server, &hub, registration, readiness, plan))
+        let (center, board) = (self.rules.center(hub.config_center().ok()), RuleBoard::default());
+        let clients = self.desk.console();
+        let admin = self.desk.open(&resolved, &readiness, &server, &board, &plan).await?;
+        let offering = Offering { hub, said: registration, told, center, board };
+        Ok(RunningApp::new(server, admin, clients, offering, readiness, plan))
     }
 
-    fn resolve(&self) -> Result<Resolved, AppError> {
+    pub(super) fn resolve(&self) -> Result<Resolved, AppError> {
         Resolved::of(self.sources.given.clone()).map_err(|problems| AppError::Settings(Problems(problems)))
     }
 }
@@ -341,7 +390,7 @@ fn twice(keys: &[ServiceKey]) -> Option<&ServiceKey> {
 
 /// The server with the TLS of the settings, if they want it: they win over what the program says.
 #[cfg(feature = "tls")]
-fn secured(server: Server, settings: &Settings) -> Result<Server, AppError> {
+pub(super) fn secured(server: Server, settings: &Settings) -> Result<Server, AppError> {
     use crate::transport::{ClientAuth, Pem, Tls};
     let Ok(Some(files)) = settings.tls() else { return Ok(server) };
     let tls = Tls::server(Pem::file(files.cert), Pem::file(files.key));
@@ -353,7 +402,7 @@ fn secured(server: Server, settings: &Settings) -> Result<Server, AppError> {
 }
 
 #[cfg(not(feature = "tls"))]
-fn secured(server: Server, _: &Settings) -> Result<Server, AppError> {
+pub(super) fn secured(server: Server, _: &Settings) -> Result<Server, AppError> {
     Ok(server)
 }
 

@@ -24,6 +24,24 @@ pub enum AppError {
         /// The system's answer.
         source: io::Error,
     },
+    /// The token that consumers show cannot be read.
+    #[error("{why}; the token that consumers show is set by `service-token`")]
+    Token {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Nobody can write the access log.
+    #[error("cannot write the access log: {source}")]
+    AccessLog {
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// Operators cannot be answered.
+    #[error("cannot answer operators: {why}; the port is set by `admin` and `admin-token`")]
+    Admin {
+        /// What is wrong with it.
+        why: String,
+    },
     /// The files of TLS cannot be used.
     #[cfg(feature = "tls")]
     #[error("cannot serve TLS: {source}; the files are set by `tls-cert`, `tls-key` and `tls-client-ca`")]

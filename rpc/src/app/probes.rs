@@ -1,7 +1,7 @@
-//! `/livez` and `/readyz`, on the port that everything else is on.
+//! `/livez`, `/readyz` and `/startupz`, on the port that everything else is on.
 //!
 //! Live says only that the process answers: a probe that looks at dependencies makes an orchestrator restart everyone
-//! when one of them is away. Ready says whether calls should come here, and if not, why.
+//! when one of them is away. So does started, since the port opens only then. Ready says whether calls should come here, and if not, why.
 
 use super::Readiness;
 use crate::edge::Body;
@@ -20,11 +20,12 @@ use tower_service::Service;
 pub(crate) enum Probe {
     Live,
     Ready(Readiness),
+    Started,
 }
 
 /// The paths, and what answers there.
-pub(crate) fn all(readiness: &Readiness) -> [(&'static str, Probe); 2] {
-    [("/livez", Probe::Live), ("/readyz", Probe::Ready(readiness.clone()))]
+pub(crate) fn all(readiness: &Readiness) -> [(&'static str, Probe); 3] {
+    [("/livez", Probe::Live), ("/readyz", Probe::Ready(readiness.clone())), ("/startupz", Probe::Started)]
 }
 
 impl Service<Request<Body>> for Probe {
@@ -39,6 +40,7 @@ impl Service<Request<Body>> for Probe {
     fn call(&mut self, _: Request<Body>) -> Self::Future {
         let (status, text) = match self {
             Self::Live => (StatusCode::OK, "live\n".to_owned()),
+            Self::Started => (StatusCode::OK, "started\n".to_owned()),
             Self::Ready(readiness) => match readiness.check() {
                 Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
                 Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")),
@@ -69,12 +71,13 @@ mod tests {
     #[tokio::test]
     async fn live_looks_at_nothing_and_ready_says_why_not() {
         let readiness = Readiness::new(Arc::from([]));
-        let [(_, live), (_, ready)] = all(&readiness);
+        let [(_, live), (_, ready), (_, started)] = all(&readiness);
         assert_eq!(answer(ready.clone()).await, (503, "not ready: the registration is pending\n".to_owned()));
         readiness.stands(LeaseState::Registered);
         assert_eq!(answer(ready.clone()).await, (200, "ready\n".to_owned()));
         readiness.enter(Stage::Unready);
         assert_eq!(answer(ready).await, (503, "not ready: draining\n".to_owned()));
         assert_eq!(answer(live).await, (200, "live\n".to_owned()));
+        assert_eq!(answer(started).await, (200, "started\n".to_owned()));
     }
 }

@@ -13,6 +13,8 @@ pub(crate) type OnStage = Arc<[Box<dyn Fn(Stage) + Send + Sync>]>;
 pub struct Readiness {
     stage: watch::Sender<Stage>,
     lease: watch::Sender<Standing>,
+    /// What an operator wants.
+    offline: watch::Sender<bool>,
     on_stage: OnStage,
 }
 
@@ -27,7 +29,8 @@ impl Readiness {
     /// Of an application that begins to serve, and is not registered yet.
     pub(crate) fn new(on_stage: OnStage) -> Self {
         let standing = Standing { state: LeaseState::Pending, lost_since: None };
-        Self { stage: watch::Sender::new(Stage::Serving), lease: watch::Sender::new(standing), on_stage }
+        let (stage, offline) = (watch::Sender::new(Stage::Serving), watch::Sender::new(false));
+        Self { stage, lease: watch::Sender::new(standing), offline, on_stage }
     }
 
     /// Whether it is ready, and if not, why.
@@ -35,6 +38,9 @@ impl Readiness {
     /// # Errors
     /// Why not, in words: it drains, or its registration is not there.
     pub fn check(&self) -> Result<(), String> {
+        if self.is_offline() && self.stage() == Stage::Serving {
+            return ready(Stage::Serving, &LeaseState::Offline, None);
+        }
         let standing = self.lease.borrow();
         ready(self.stage(), &standing.state, standing.lost_since.map(|since| since.elapsed()))
     }
@@ -47,6 +53,29 @@ impl Readiness {
     /// How its registration stands.
     pub fn registration(&self) -> LeaseState {
         self.lease.borrow().state.clone()
+    }
+
+    /// Takes the registration back, or brings it back. What an operator wants is kept whatever the registry does, and ends
+    /// with the process. Calls that come all the same are served.
+    pub fn set_offline(&self, offline: bool) {
+        self.offline.send_if_modified(|before| {
+            let changes = *before != offline;
+            if changes {
+                tracing::info!(offline, "an operator decided");
+            }
+            *before = offline;
+            changes
+        });
+    }
+
+    /// An operator wants it to be offline.
+    pub fn is_offline(&self) -> bool {
+        *self.offline.borrow()
+    }
+
+    /// What an operator wants, from now on.
+    pub(crate) fn wishes(&self) -> watch::Receiver<bool> {
+        self.offline.subscribe()
     }
 
     /// Waits until the registration is written, or until there is nothing to wait for. Cancel safe.

@@ -2,7 +2,7 @@
 
 use super::{
     advertise::Advertised,
-    settings::SETTINGS,
+    settings::{SETTINGS, Setting},
     sources::{Origin, Resolved},
 };
 use mainstay_registry::LeaseState;
@@ -15,11 +15,13 @@ pub(crate) fn banner(
     listening: SocketAddr,
     advertised: &Advertised,
     registry: &str,
+    admin: Option<SocketAddr>,
 ) -> String {
     let mut text = format!("{application} serves {}\n", services.join(", "));
     row(&mut text, "listening", &listening.to_string());
     row(&mut text, "advertised", &format!("{advertised} ({})", advertised.rule));
     row(&mut text, "registry", registry);
+    admin.iter().for_each(|admin| row(&mut text, "admin", &format!("http://{admin}/")));
     text
 }
 
@@ -28,6 +30,7 @@ pub(crate) fn registration(state: &LeaseState) -> String {
     match state {
         LeaseState::Registered => "  registered\n".to_owned(),
         LeaseState::Unsupported => "  not registered, since this registry takes no registrations\n".to_owned(),
+        LeaseState::Offline => "  offline: an operator took the registration back\n".to_owned(),
         LeaseState::Lost { reason } => format!("  the registration is lost and being repaired: {reason}\n"),
         state => format!("  the registration is {state}\n"),
     }
@@ -37,15 +40,18 @@ fn row(text: &mut String, name: &str, value: &str) {
     let _ = writeln!(text, "  {name:<11} {value}");
 }
 
+/// Each setting with its value and who set it.
+pub(crate) fn rows(resolved: &Resolved) -> Vec<[String; 3]> {
+    let row = |setting: &Setting| {
+        let (value, origin) = ((setting.show)(&resolved.settings), resolved.origin(setting.name));
+        [setting.name.to_owned(), value, origin.to_string()]
+    };
+    SETTINGS.iter().map(row).collect()
+}
+
 /// Each setting with its value and who set it, and what would be listened on and advertised.
 pub(crate) fn settings(resolved: &Resolved, listening: SocketAddr, advertised: &Advertised) -> String {
-    let mut rows: Vec<[String; 3]> = SETTINGS
-        .iter()
-        .map(|setting| {
-            let (value, origin) = ((setting.show)(&resolved.settings), resolved.origin(setting.name));
-            [setting.name.to_owned(), value, origin.to_string()]
-        })
-        .collect();
+    let mut rows = rows(resolved);
     let rule = |name: &str| match resolved.origin(name) {
         Origin::Default => "by rule".to_owned(),
         origin => origin.to_string(),
@@ -92,7 +98,7 @@ mod tests {
     fn the_banner_says_where_it_is_and_why() {
         let advertised = Advertised { host: "127.0.0.1".to_owned(), port: 7001, rule: Rule::Local };
         let services = ["shop.StockApi 1.0.0".to_owned()];
-        let text = banner("stock", &services, "0.0.0.0:7001".parse().unwrap(), &advertised, "file:///x (here)");
+        let text = banner("stock", &services, "0.0.0.0:7001".parse().unwrap(), &advertised, "file:///x (here)", None);
         assert_eq!(
             text,
             "stock serves shop.StockApi 1.0.0\n  listening   0.0.0.0:7001\n  advertised  127.0.0.1:7001 (loopback, \

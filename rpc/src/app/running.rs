@@ -1,16 +1,23 @@
 //! An application at work, and how it ends: what is told to whom, in which order, and for how long.
 
 use super::{
-    App, AppError, advertise::Advertised, builder::say, readiness::Readiness, report, signals::Signals, stage::Stage,
+    App, AppError, advertise::Advertised, builder::say, offering::Offering, readiness::Readiness, report,
+    signals::Signals, stage::Stage,
 };
-use crate::Error;
-use crate::server::{Drained, Running};
-use mainstay_registry::{Hub, Lease, LeaseState, Registration, Registry, RegistryError};
+use crate::{
+    Error,
+    admin::Console,
+    route::{RuleBoard, RuleState},
+    server::{Drained, Running},
+};
+use mainstay_registry::{LeaseState, RegistryError};
 use std::{future::pending, net::SocketAddr, pin::pin, time::Duration};
-use tokio::{sync::oneshot, task::JoinHandle, time::sleep};
+use tokio::{
+    sync::oneshot,
+    task::JoinHandle,
+    time::{Instant, sleep, timeout_at},
+};
 
-/// How long the registry has to take a registration back.
-const WITHDRAW: Duration = Duration::from_secs(3);
 /// The process' exit code when something was cut: EX_TEMPFAIL of sysexits.
 const CUT: i32 = 75;
 
@@ -19,8 +26,11 @@ const CUT: i32 = 75;
 #[derive(Debug)]
 pub struct RunningApp {
     server: Running,
+    admin: Option<Running>,
     readiness: Readiness,
     plan: Plan,
+    rules: RuleBoard,
+    clients: Console,
     withdraw: oneshot::Sender<()>,
     registration: JoinHandle<Result<(), RegistryError>>,
 }
@@ -40,20 +50,27 @@ pub(crate) struct Plan {
 impl RunningApp {
     pub(crate) fn new(
         server: Running,
-        hub: &Hub,
-        registration: Registration,
+        admin: Option<Running>,
+        clients: Console,
+        offering: Offering,
         readiness: Readiness,
         plan: Plan,
     ) -> Self {
         let (withdraw, end) = oneshot::channel();
         readiness.enter(Stage::Serving);
-        let registration = tokio::spawn(keep(hub.register(registration), readiness.clone(), end));
-        Self { server, readiness, plan, withdraw, registration }
+        let rules = offering.board.clone();
+        let registration = tokio::spawn(offering.keep(readiness.clone(), end));
+        Self { server, admin, readiness, plan, rules, clients, withdraw, registration }
     }
 
     /// The address that is listened on.
     pub fn address(&self) -> SocketAddr {
         self.plan.listening
+    }
+
+    /// The address where operators ask; `None` where they cannot.
+    pub fn admin(&self) -> Option<SocketAddr> {
+        self.admin.as_ref()?.address()
     }
 
     /// What consumers are told, and why.
@@ -71,6 +88,11 @@ impl RunningApp {
         &self.server
     }
 
+    /// How it stands with the rules of operators about what it registers, key by key. Empty where no rules are followed.
+    pub fn rules(&self) -> Vec<RuleState> {
+        self.rules.states()
+    }
+
     /// Ends in order: see [`Stage`]. Takes at most the time to deregister (3 s), the delay and the grace together.
     pub async fn drain(self) -> Drained {
         self.drain_until(pending()).await
@@ -78,7 +100,7 @@ impl RunningApp {
 
     /// The same, but cuts what is under way as soon as `hurry` is ready.
     pub async fn drain_until(self, hurry: impl Future<Output = ()>) -> Drained {
-        let Self { server, readiness, plan, withdraw, registration } = self;
+        let Self { server, admin, readiness, plan, rules: _, clients, withdraw, registration } = self;
         let mut hurry = pin!(hurry);
         let leave = async {
             readiness.enter(Stage::Unready);
@@ -99,36 +121,38 @@ impl RunningApp {
         };
         readiness.enter(Stage::GoAway);
         let grace = if hurried { Duration::ZERO } else { plan.grace };
+        let until = Instant::now() + grace;
         let drained = tokio::select! {
             drained = server.drain(grace) => drained,
             () = &mut hurry, if !hurried => server.drain(Duration::ZERO).await,
         };
+        // What handlers left to be sent again goes out now that there will be no more of it.
+        if timeout_at(until, clients.drain()).await.is_err() {
+            tracing::warn!("calls that were to be sent again did not end in time");
+        }
         readiness.enter(Stage::Closed);
+        // To the end operators see how it goes.
+        if let Some(admin) = admin {
+            admin.drain(Duration::ZERO).await;
+        }
         drained
     }
-}
-
-/// Keeps a lease and says how it stands, until it is to be withdrawn.
-async fn keep(mut lease: Lease, readiness: Readiness, mut end: oneshot::Receiver<()>) -> Result<(), RegistryError> {
-    readiness.stands(lease.state());
-    loop {
-        tokio::select! {
-            _ = &mut end => break,
-            state = lease.changed() => readiness.stands(state),
-        }
-    }
-    let withdrawn = lease.withdraw(WITHDRAW).await;
-    readiness.stands(LeaseState::Withdrawn);
-    withdrawn
 }
 
 /// [`App::run`] once there is something to run.
 pub(crate) async fn run(app: App, stop: impl Future<Output = ()>) -> Result<(), Error> {
     // Before anything is announced: a signal that comes at once must not find the default handler.
     let mut signals = Signals::new().map_err(AppError::Signals)?;
-    let mut app = app.start().await?;
+    let mut app = app.recording().start().await?;
     let plan = &app.plan;
-    say(&report::banner(&plan.application, &plan.services, plan.listening, &plan.advertised, &plan.registry));
+    say(&report::banner(
+        &plan.application,
+        &plan.services,
+        plan.listening,
+        &plan.advertised,
+        &plan.registry,
+        app.admin(),
+    ));
     let told = tokio::spawn(tell(app.readiness.clone()));
     tokio::select! {
         () = signals.next() => {}

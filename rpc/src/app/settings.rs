@@ -4,8 +4,14 @@
 //! (`drain-delay = "5s"`). Reading, help and `--print-config` all walk this table, so none of them can forget one.
 
 use super::text;
-use crate::server::Place;
-use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+use crate::{access::Form, admin::may_listen, server::Place};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 /// What an application is set to. What is `None` follows from the rest; see the methods.
 #[derive(Clone, Debug)]
@@ -15,12 +21,22 @@ pub(crate) struct Settings {
     pub(crate) advertise: Advertise,
     pub(crate) zone: Option<String>,
     pub(crate) weight: u32,
+    /// What the instance says of itself.
+    pub(crate) labels: BTreeMap<String, String>,
     /// Instead of what the traits say.
     pub(crate) service_version: Option<String>,
     pub(crate) service_group: Option<String>,
+    /// The place of the token that consumers show.
+    pub(crate) service_token: Option<String>,
     tls_cert: Option<PathBuf>,
     tls_key: Option<PathBuf>,
     tls_client_ca: Option<PathBuf>,
+    /// Where operators ask.
+    admin: Option<Listen>,
+    /// How calls are logged.
+    pub(crate) access_log: Option<Form>,
+    /// The place of their token, not the token.
+    pub(crate) admin_token: Option<String>,
     drain_delay: Option<Duration>,
     pub(crate) drain_grace: Duration,
     pub(crate) max_connections: usize,
@@ -69,11 +85,16 @@ impl Default for Settings {
             advertise: Advertise::default(),
             zone: None,
             weight: 100,
+            labels: BTreeMap::new(),
             service_version: None,
             service_group: None,
+            service_token: None,
             tls_cert: None,
             tls_key: None,
             tls_client_ca: None,
+            admin: None,
+            access_log: None,
+            admin_token: None,
             drain_delay: None,
             drain_grace: Duration::from_secs(20),
             max_connections: 10_000,
@@ -114,6 +135,28 @@ impl Settings {
             (Some(_), None, _) => Err(["tls-key", "tls-cert"]),
             (None, Some(_), _) => Err(["tls-cert", "tls-key"]),
             (None, None, Some(_)) => Err(["tls-cert", "tls-client-ca"]),
+        }
+    }
+}
+
+impl Settings {
+    /// Where operators ask, if they may: on loopback unless more is said.
+    pub(crate) fn admin(&self) -> Option<SocketAddr> {
+        let said = self.admin?;
+        Some(SocketAddr::new(said.host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), said.port.unwrap_or(0)))
+    }
+
+    /// What does not fit together, with the setting to blame.
+    pub(crate) fn misfit(&self) -> Result<(), (&'static str, String)> {
+        if let Err([missing, given]) = self.tls() {
+            return Err((given, format!("`{given}` wants `{missing}` too")));
+        }
+        match self.admin() {
+            Some(at) => {
+                may_listen(at.ip(), self.admin_token.is_some()).map_err(|why| ("admin", format!("`admin`: {why}")))
+            }
+            None if self.admin_token.is_some() => Err(("admin-token", "`admin-token` wants `admin` too".to_owned())),
+            None => Ok(()),
         }
     }
 }
@@ -168,6 +211,16 @@ pub(crate) const SETTINGS: &[Setting] = &[
         show: |s| s.weight.to_string(),
     },
     Setting {
+        name: "labels",
+        takes: "NAME=VALUE,…",
+        help: "what rules may ask of this instance, such as env=gray; dubbo.tag=NAME takes calls with that tag alone",
+        apply: |s, text| text::labels(text).map(|labels| s.labels.extend(labels)),
+        show: |s| match s.labels.is_empty() {
+            true => "none".to_owned(),
+            false => s.labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(","),
+        },
+    },
+    Setting {
         name: "service-version",
         takes: "VERSION",
         help: "the version under which everything is served; default what each trait says",
@@ -180,6 +233,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "the group under which everything is served; default what each trait says",
         apply: |s, text| text::label(text).map(|group| s.service_group = Some(group)),
         show: |s| s.service_group.clone().unwrap_or_else(|| "by trait".to_owned()),
+    },
+    Setting {
+        name: "service-token",
+        takes: "PLACE",
+        help: "where the token is that consumers show, and learn from the registry: env:NAME or file:/path; default none",
+        apply: |s, text| text::secret_place(text).map(|place| s.service_token = Some(place)),
+        show: |s| s.service_token.clone().unwrap_or_else(|| "none".to_owned()),
     },
     Setting {
         name: "tls-cert",
@@ -201,6 +261,27 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "the authorities, in PEM, one of which must vouch for each client: mutual TLS",
         apply: |s, text| text::tls_file(text).map(|file| s.tls_client_ca = Some(file)),
         show: |s| file(s.tls_client_ca.as_ref()),
+    },
+    Setting {
+        name: "admin",
+        takes: "ADDRESS",
+        help: "where operators ask: [HOST:]PORT, on loopback unless a host is said; default nowhere",
+        apply: |s, text| text::listen(text).map(|listen| s.admin = Some(listen)),
+        show: |s| s.admin().map_or_else(|| "none".to_owned(), |at| at.to_string()),
+    },
+    Setting {
+        name: "admin-token",
+        takes: "PLACE",
+        help: "where the token is that operators show: env:NAME or file:/path; default none, on loopback alone",
+        apply: |s, text| text::secret_place(text).map(|place| s.admin_token = Some(place)),
+        show: |s| s.admin_token.clone().unwrap_or_else(|| "none".to_owned()),
+    },
+    Setting {
+        name: "access-log",
+        takes: "FORM",
+        help: "writes a line to the output for each call that ends: `json` or `text`; default none",
+        apply: |s, text| text::form(text).map(|form| s.access_log = Some(form)),
+        show: |s| s.access_log.map_or("none", Form::as_str).to_owned(),
     },
     Setting {
         name: "drain-delay",
@@ -264,6 +345,7 @@ mod tests {
             ("advertise", "stock.local:80", "stock.local:80"),
             ("zone", "a", "a"),
             ("weight", "0", "0"),
+            ("labels", "env=v2,dubbo.tag=gray", "dubbo.tag=gray,env=v2"),
             ("service-version", "2.0.0", "2.0.0"),
             ("service-group", " blue ", "blue"),
             #[cfg(feature = "tls")]
@@ -272,6 +354,12 @@ mod tests {
             ("tls-key", "/etc/desk.key", "/etc/desk.key"),
             #[cfg(feature = "tls")]
             ("tls-client-ca", "/etc/ca.pem", "/etc/ca.pem"),
+            ("admin", "9901", "127.0.0.1:9901"),
+            ("admin", "[::1]:9901", "[::1]:9901"),
+            ("admin-token", "env:TOKEN", "env:TOKEN"),
+            ("service-token", "file:/etc/token", "file:/etc/token"),
+            ("access-log", " JSON ", "json"),
+            ("access-log", "text", "text"),
             ("drain-delay", "250ms", "250ms"),
             ("drain-grace", "1m", "60s"),
             ("max-connections", "7", "7"),
@@ -297,6 +385,24 @@ mod tests {
         ] {
             let settings = Settings { tls_cert, tls_key, tls_client_ca, ..Settings::default() };
             assert_eq!(settings.tls().map(|files| files.is_some()), expected);
+        }
+    }
+
+    #[test]
+    fn a_port_for_operators_that_others_reach_wants_a_token() {
+        let said = |text: &str| Some(text::listen(text).unwrap());
+        for (admin, token, misfit) in [
+            (None, None, None),
+            (said("9901"), None, None),
+            (said("0.0.0.0:9901"), None, Some("admin")),
+            (said("0.0.0.0:9901"), Some("env:T"), None),
+            (None, Some("env:T"), Some("admin-token")),
+        ] {
+            let settings = Settings { admin, admin_token: token.map(str::to_owned), ..Settings::default() };
+            assert_eq!(settings.misfit().err().map(|(name, _)| name), misfit, "{admin:?}");
+        }
+        for text in ["sesame", "env:", "file:", "http:x"] {
+            assert!(text::secret_place(text).is_err_and(|why| !why.contains("sesame")), "{text}");
         }
     }
 

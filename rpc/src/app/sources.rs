@@ -214,14 +214,16 @@ impl Resolved {
             match (setting.apply)(&mut resolved.settings, &text) {
                 Ok(()) => drop(resolved.origins.insert(name, origin)),
                 // Its text may hold a password, and the reason shows what may be shown.
-                Err(why) if name == "registry" => problems.push(format!("{origin}: {why}")),
+                Err(why) if matches!(name, "registry" | "admin-token" | "service-token") => {
+                    problems.push(format!("{origin}: {why}"))
+                }
                 Err(why) => problems.push(format!("{origin}: `{text}` is no value for `{name}`: {why}")),
             }
         }
         if problems.is_empty()
-            && let Err([missing, given]) = resolved.settings.tls()
+            && let Err((setting, why)) = resolved.settings.misfit()
         {
-            problems.push(format!("{}: `{given}` wants `{missing}` too", resolved.origin(given)));
+            problems.push(format!("{}: {why}", resolved.origin(setting)));
         }
         if problems.is_empty() { Ok(resolved) } else { Err(problems) }
     }

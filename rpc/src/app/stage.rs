@@ -20,7 +20,8 @@ pub enum Stage {
     Deregistered,
     /// It went on serving for as long as the news takes to reach consumers.
     Propagated,
-    /// Every peer is told to go elsewhere; what is under way goes on.
+    /// Every peer is told to go elsewhere; what is under way goes on, and with it the calls that it makes. Then what the clients
+    /// of the application ([`App::console`](super::App::console)) were to send again is sent, for the last time.
     GoAway,
     /// Nothing is under way any more, or it was cut.
     Closed,
@@ -70,6 +71,7 @@ pub(crate) fn ready(stage: Stage, lease: &LeaseState, lost_for: Option<Duration>
         LeaseState::Registered | LeaseState::Unsupported => Ok(()),
         LeaseState::Lost { .. } if lost_for.is_none_or(|lost| lost < LOST_GRACE) => Ok(()),
         LeaseState::Lost { reason } => Err(format!("the registration is lost: {reason}")),
+        LeaseState::Offline => Err("offline: an operator took the registration back".to_owned()),
         state => Err(format!("the registration is {state}")),
     }
 }
@@ -88,6 +90,7 @@ mod tests {
             (Stage::Serving, lost.clone(), Some(Duration::from_secs(9)), true),
             (Stage::Serving, lost, Some(Duration::from_secs(10)), false),
             (Stage::Serving, LeaseState::Withdrawn, None, false),
+            (Stage::Serving, LeaseState::Offline, None, false),
             (Stage::Unready, LeaseState::Registered, None, false),
             (Stage::Closed, LeaseState::Registered, None, false),
         ] {

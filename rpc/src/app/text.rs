@@ -1,8 +1,10 @@
 //! Values as people write them: addresses, times, numbers. Pure.
 
 use super::settings::{Advertise, Listen};
+use crate::access::Form;
 use mainstay_registry::RegistryUrl;
 use std::{
+    collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
@@ -23,12 +25,42 @@ pub(crate) fn label(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// What an instance says of itself: `NAME=VALUE`, several with `,` between. Others read it in URLs and headers.
+pub(crate) fn labels(text: &str) -> Result<BTreeMap<String, String>, String> {
+    let one = |pair: &str| {
+        let (name, value) = pair.split_once('=').ok_or_else(|| format!("`{}` is no NAME=VALUE", pair.trim()))?;
+        let (name, value) = (name.trim(), value.trim());
+        let plain = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic());
+        if !plain || value.len() > 200 {
+            return Err(format!("the value of `{name}` should be up to 200 visible letters of ASCII"));
+        }
+        label(name).map(|name| (name, value.to_owned())).map_err(|why| format!("the name `{name}`: {why}"))
+    };
+    text.split(',').map(one).collect()
+}
+
 /// A file of TLS. What is in it is checked when the server starts.
 pub(crate) fn tls_file(text: &str) -> Result<PathBuf, String> {
     if cfg!(not(feature = "tls")) {
         return Err("TLS wants a feature: mainstay = { …, features = [\"tls\"] }".to_owned());
     }
     not_empty(text).map(PathBuf::from)
+}
+
+/// Where a secret is, which is not said itself.
+pub(crate) fn secret_place(text: &str) -> Result<String, String> {
+    let named = text.trim().split_once(':').filter(|(kind, name)| matches!(*kind, "env" | "file") && !name.is_empty());
+    named.ok_or("a secret is not written here: say `env:NAME` or `file:/path`")?;
+    Ok(text.trim().to_owned())
+}
+
+/// How lines of a log are written.
+pub(crate) fn form(text: &str) -> Result<Form, String> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "json" => Ok(Form::Json),
+        "text" => Ok(Form::Text),
+        _ => Err("it should be `json` or `text`".to_owned()),
+    }
 }
 
 /// The URL of a registry, or several with `|` between. Whether there is an adapter for it, connecting tells.
@@ -166,6 +198,18 @@ mod tests {
         }
         for text in ["", " ", "a b", "a/b", "ü", "a:b", &"x".repeat(65)] {
             assert!(label(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn labels_are_names_and_values() {
+        let read = labels("env=v2, dubbo.tag=gray").unwrap();
+        assert_eq!(
+            read.into_iter().collect::<Vec<_>>(),
+            [("dubbo.tag".into(), "gray".into()), ("env".into(), "v2".into())]
+        );
+        for text in ["", "env", "=v2", "env=", "a b=c", "env=a b", "env=ü"] {
+            assert!(labels(text).is_err(), "{text}");
         }
     }
 

@@ -34,20 +34,20 @@ impl Book {
         match change {
             Change::Snapshot(all) => {
                 self.claims.clear();
-                all.into_iter().for_each(|instance| self.up(instance));
+                all.iter().for_each(|instance| self.up(instance));
             }
-            Change::Up(instance) => self.up(instance),
+            Change::Up(instance) => self.up(&instance),
             Change::Down(id, _) => drop(self.claims.remove(&id)),
             // A later kind of change says nothing that this version could act on.
             _ => {}
         }
     }
 
-    fn up(&mut self, instance: Instance) {
+    fn up(&mut self, instance: &Instance) {
         match instance.standing() {
             Some((role, epoch)) => {
-                let address = Address { host: instance.host, port: instance.port };
-                self.claims.insert(instance.id, Claim { address, role, epoch });
+                let address = Address { host: instance.host.clone(), port: instance.port };
+                self.claims.insert(instance.id.clone(), Claim { address, role, epoch });
             }
             None => drop(self.claims.remove(&instance.id)),
         }
@@ -98,6 +98,7 @@ fn replicas(claims: &BTreeMap<InstanceId, Claim>, primary: &Primary, present: Op
 mod tests {
     use mainstay_registry::DownCause;
     use proptest::prelude::*;
+    use std::sync::Arc;
 
     use super::*;
 
@@ -110,7 +111,8 @@ mod tests {
             "-" => Change::Down(id, DownCause::Withdrawn),
             role => {
                 let role = if role == "P" { Role::Primary } else { Role::Replica };
-                Change::Up(Instance::new("m", host, 1).with_id(id).in_role(role, words[3].parse().unwrap()))
+                let instance = Instance::new("m", host, 1).with_id(id);
+                Change::Up(instance.in_role(role, words[3].parse().unwrap()).into())
             }
         });
         book.settle();
@@ -182,7 +184,7 @@ mod tests {
         book.take(Change::Snapshot(Vec::new()));
         book.settle();
         assert_eq!(shown(&book), "a@1");
-        let server = |host: &str, role| Instance::new("m", host, 1).in_role(role, 2);
+        let server = |host: &str, role| Arc::new(Instance::new("m", host, 1).in_role(role, 2));
         book.take(Change::Snapshot(vec![server("b", Role::Primary), server("c", Role::Replica)]));
         book.settle();
         assert_eq!(shown(&book), "b@2 c@2");
@@ -192,8 +194,8 @@ mod tests {
     fn what_says_no_role_is_nobody() {
         let mut book = Book::default();
         take(&mut book, "s1 a P 1");
-        book.take(Change::Up(Instance::new("m", "a", 1).with_id(InstanceId::new("s1 a"))));
-        book.take(Change::Up(Instance::new("m", "b", 1)));
+        book.take(Change::Up(Instance::new("m", "a", 1).with_id(InstanceId::new("s1 a")).into()));
+        book.take(Change::Up(Instance::new("m", "b", 1).into()));
         book.settle();
         assert_eq!((shown(&book).as_str(), book.claims.len()), ("a@1", 0));
     }

@@ -189,7 +189,7 @@ mod tests {
         let feed = mainstay_registry::Feed::new();
         let mut follower = Follower { changes: feed.subscribe(), book: Book::default(), ended: false };
         let instance = mainstay_registry::Instance::new("m", "a", 1).in_role(Role::Primary, 1);
-        feed.publish([(instance.id.clone(), instance.into())].into(), &Default::default());
+        feed.publish([instance].into_iter().collect(), &Default::default());
         drop(feed);
         let mut watch = PrimaryWatch { follower, told: None };
         assert_eq!(primary(&mut watch).await, ("a:1".to_owned(), 1));

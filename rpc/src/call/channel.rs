@@ -4,7 +4,7 @@
 //! clone, so one shared pointer is enough: a call clones the service inside and nothing is locked.
 
 use super::{BoxFuture, Invocation, Reply, Status};
-use crate::{cluster::EndpointState, layer::Named};
+use crate::{cluster::EndpointState, layer::Named, policy::LimitState, route::RuleState};
 use std::{
     fmt,
     sync::Arc,
@@ -34,17 +34,30 @@ pub struct Channel(Arc<dyn Invoke>);
 trait Invoke: Send + Sync {
     fn invoke(&self, call: Invocation) -> BoxFuture<'static, Result<Reply, Status>>;
     fn layers(&self) -> &[&'static str];
-    fn endpoints(&self) -> Option<&Endpoints>;
+    fn insight(&self) -> Option<&Arc<dyn Insight>>;
 }
 
-/// Tells whom a client stack knows.
-pub(crate) type Endpoints = Arc<dyn Fn() -> Vec<EndpointState> + Send + Sync>;
+/// What a client's stack can say of itself.
+pub(crate) trait Insight: Send + Sync {
+    /// What is looked for, and where, in words without secrets.
+    fn sought_where(&self) -> (String, String);
+    /// Every instance that is known now.
+    fn endpoints(&self) -> Vec<EndpointState>;
+    /// Why there is none; `None` when there is one.
+    fn why_nobody(&self) -> Option<String>;
+    /// How it stands with the rules by which they are picked.
+    fn rules(&self) -> Vec<RuleState>;
+    /// How its limits do.
+    fn limits(&self) -> Vec<LimitState>;
+    /// Sends what waits to be sent again, for the last time.
+    fn drain(&self) -> BoxFuture<'_, ()>;
+}
 
-/// A service, the names of the layers that it is made of, and whom it calls.
+/// A service, the names of the layers that it is made of, and what it can say of itself.
 struct Stack<S> {
     service: S,
     layers: Vec<&'static str>,
-    endpoints: Option<Endpoints>,
+    insight: Option<Arc<dyn Insight>>,
 }
 
 impl<S: CallService> Invoke for Stack<S> {
@@ -56,15 +69,15 @@ impl<S: CallService> Invoke for Stack<S> {
         &self.layers
     }
 
-    fn endpoints(&self) -> Option<&Endpoints> {
-        self.endpoints.as_ref()
+    fn insight(&self) -> Option<&Arc<dyn Insight>> {
+        self.insight.as_ref()
     }
 }
 
 impl Channel {
     /// Puts the type of a service away. The service must be ready whenever it is called.
     pub fn new(service: impl CallService) -> Self {
-        Self(Arc::new(Stack { service, layers: Vec::new(), endpoints: None }))
+        Self(Arc::new(Stack { service, layers: Vec::new(), insight: None }))
     }
 
     /// As [`new`](Self::new), for a stack that can say what it is made of.
@@ -73,16 +86,16 @@ impl Channel {
     }
 
     /// As [`of_stack`](Self::of_stack), for a stack that calls others.
-    pub(crate) fn of_client(service: impl CallService + Named, endpoints: Option<Endpoints>) -> Self {
+    pub(crate) fn of_client(service: impl CallService + Named, insight: Option<Arc<dyn Insight>>) -> Self {
         let mut layers = Vec::new();
         service.names(&mut layers);
-        Self(Arc::new(Stack { service, layers, endpoints }))
+        Self(Arc::new(Stack { service, layers, insight }))
     }
 
     /// Puts a layer around the channel. What is known of the endpoints below stays known.
     pub(crate) fn under(self, layer: impl Layer<Self, Service: CallService>) -> Self {
-        let endpoints = self.0.endpoints().cloned();
-        Self(Arc::new(Stack { service: layer.layer(self), layers: Vec::new(), endpoints }))
+        let insight = self.0.insight().cloned();
+        Self(Arc::new(Stack { service: layer.layer(self), layers: Vec::new(), insight }))
     }
 
     /// The names of the layers that a call goes through, top to bottom; empty where they are not known, as below a
@@ -96,12 +109,49 @@ impl Channel {
     /// Empty before the first call, since nothing is looked up before it, and for a channel that connects to nobody: a
     /// server in the same process, a mock, a stack of one's own.
     pub fn connectivity(&self) -> Vec<EndpointState> {
-        self.0.endpoints().map(|endpoints| endpoints()).unwrap_or_default()
+        self.0.insight().map(|insight| insight.endpoints()).unwrap_or_default()
+    }
+
+    /// What is looked for, and in which registry, in words without secrets; `None` for a channel that looks nothing up.
+    pub fn looks_for(&self) -> Option<(String, String)> {
+        self.0.insight().map(|insight| insight.sought_where())
+    }
+
+    /// Why nobody is known, in one line for people; `None` when somebody is, or nobody is looked for.
+    pub fn why_nobody(&self) -> Option<String> {
+        self.0.insight().and_then(|insight| insight.why_nobody())
+    }
+
+    /// How the limits of a client do; empty where none is set.
+    pub fn limits(&self) -> Vec<LimitState> {
+        self.0.insight().map(|insight| insight.limits()).unwrap_or_default()
+    }
+
+    /// How it stands with the rules that its calls are routed by, key by key: which text is in force, and why another one is
+    /// not. Empty before the first call, and where no rules are followed.
+    pub fn rules(&self) -> Vec<RuleState> {
+        self.0.insight().map(|insight| insight.rules()).unwrap_or_default()
+    }
+
+    /// Ends what a client does of its own: calls that wait to be sent again ([`Failback`](crate::client::FaultPolicy::Failback)) are
+    /// sent at once, for the last time, and their end is waited for; none is kept for later from now on. Calls of others go on as
+    /// before: they end with whoever made them. An [`App`](crate::App) does it for the clients of its
+    /// [console](crate::App::console) when it drains. Cancel-safe: what was sent goes on.
+    pub async fn drain(&self) {
+        if let Some(insight) = self.0.insight() {
+            insight.drain().await;
+        }
     }
 
     /// Makes a call. Dropping the future cancels it.
     pub fn invoke(&self, call: Invocation) -> BoxFuture<'static, Result<Reply, Status>> {
         self.0.invoke(call)
+    }
+}
+
+impl Named for Channel {
+    fn names(&self, names: &mut Vec<&'static str>) {
+        names.extend(self.layers());
     }
 }
 

@@ -6,7 +6,10 @@
 //! and [`detached`] leaves it behind on purpose.
 
 use super::{Invocation, Method};
-use crate::dubbo::{AttachmentError, Attachments};
+use crate::{
+    auth::Caller,
+    dubbo::{AttachmentError, Attachments},
+};
 use std::{
     fmt,
     net::SocketAddr,
@@ -27,9 +30,11 @@ pub struct Cx(Arc<Inner>);
 struct Inner {
     method: Method,
     peer: Option<Peer>,
+    caller: Option<Caller>,
     metadata: MetadataMap,
     deadline: Option<Instant>,
-    beside: Mutex<Beside>,
+    /// Boxed: most handlers send nothing beside their answer.
+    beside: Mutex<Option<Box<Beside>>>,
 }
 
 /// What goes back beside the answer.
@@ -45,6 +50,7 @@ impl Cx {
         Self(Arc::new(Inner {
             method: call.method.clone(),
             peer: call.peer.take(),
+            caller: call.caller.take(),
             metadata: std::mem::take(&mut call.metadata),
             deadline: call.deadline,
             beside: Mutex::default(),
@@ -61,9 +67,15 @@ impl Cx {
         &self.0.method
     }
 
-    /// Who calls; `None` for a call inside the process.
+    /// Where the call comes from; `None` for one inside the process.
     pub fn peer(&self) -> Option<&Peer> {
         self.0.peer.as_ref()
+    }
+
+    /// Who calls, and how that is known: where the server finds it out ([`Server::auth`](crate::server::Server::auth)), and
+    /// the caller showed anything.
+    pub fn caller(&self) -> Option<&Caller> {
+        self.0.caller.as_ref()
     }
 
     /// What came beside the message.
@@ -124,18 +136,14 @@ impl Cx {
         Ok(())
     }
 
-    /// What [`set_header`](Self::set_header) collected.
-    pub(crate) fn take_headers(&self) -> MetadataMap {
-        self.beside(|beside| std::mem::take(&mut beside.headers))
-    }
-
-    /// What [`set_trailer`](Self::set_trailer) collected.
-    pub(crate) fn take_trailers(&self) -> MetadataMap {
-        self.beside(|beside| std::mem::take(&mut beside.trailers))
+    /// What [`set_header`](Self::set_header) and [`set_trailer`](Self::set_trailer) collected.
+    pub(crate) fn take_beside(&self) -> (MetadataMap, MetadataMap) {
+        let beside = self.0.beside.lock().unwrap_or_else(PoisonError::into_inner).take();
+        beside.map_or_else(Default::default, |beside| (beside.headers, beside.trailers))
     }
 
     fn beside<R>(&self, edit: impl FnOnce(&mut Beside) -> R) -> R {
-        edit(&mut self.0.beside.lock().unwrap_or_else(PoisonError::into_inner))
+        edit(self.0.beside.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default())
     }
 
     /// Runs a future inside this context.
@@ -175,7 +183,14 @@ pub async fn detached<F: Future>(future: F) -> F::Output {
 
 impl Inner {
     fn bare(method: Method) -> Self {
-        Self { method, peer: None, metadata: MetadataMap::new(), deadline: None, beside: Mutex::default() }
+        Self {
+            method,
+            peer: None,
+            caller: None,
+            metadata: MetadataMap::new(),
+            deadline: None,
+            beside: Mutex::default(),
+        }
     }
 }
 
@@ -237,7 +252,9 @@ mod tests {
         cx.set_header("a".parse().unwrap(), "1".parse().unwrap());
         cx.set_header_bin("a-bin".parse().unwrap(), MetadataValue::from_bytes(b"\0"));
         cx.set_trailer_bin("b-bin".parse().unwrap(), MetadataValue::from_bytes(b"\xff"));
-        assert_eq!((cx.take_headers().len(), cx.take_headers().len()), (2, 0));
-        assert_eq!(cx.take_trailers().get_bin("b-bin").unwrap().to_bytes().unwrap().as_ref(), b"\xff");
+        let (headers, trailers) = cx.take_beside();
+        assert_eq!((headers.len(), trailers.len()), (2, 1));
+        assert_eq!(trailers.get_bin("b-bin").unwrap().to_bytes().unwrap().as_ref(), b"\xff");
+        assert!(cx.take_beside().0.is_empty());
     }
 }

@@ -133,12 +133,32 @@ impl Payload {
     }
 }
 
+impl Payload {
+    /// Puts something around a stream; one message stays as it is.
+    pub(crate) fn wrap(&mut self, wrap: impl FnOnce(FrameStream) -> FrameStream) {
+        if let Self::Stream(stream) = self {
+            // A box of nothing is no allocation.
+            let empty: FrameStream = Box::pin(Empty);
+            *stream = wrap(std::mem::replace(stream, empty));
+        }
+    }
+}
+
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::One(frame) => write!(f, "One({} bytes)", frame.len()),
             Self::Stream(_) => f.write_str("Stream"),
         }
+    }
+}
+
+/// A stream of nothing.
+pub(crate) struct Empty;
+
+impl Frames for Empty {
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame, Status>>> {
+        Poll::Ready(None)
     }
 }
 

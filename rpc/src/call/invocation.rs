@@ -1,6 +1,7 @@
 //! One call as data, and what comes back.
 
 use super::{Method, Payload, Peer};
+use crate::auth::Caller;
 use mainstay_registry::{InstanceId, ServiceKey};
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
@@ -27,8 +28,10 @@ pub struct Invocation {
     pub retries: Option<u32>,
     /// Instances that were tried and failed. Read by Cluster, written by Retry.
     pub tried: Vec<InstanceId>,
-    /// Who called; on a server.
+    /// Where the call came from; on a server.
     pub peer: Option<Peer>,
+    /// Who called, where a server finds that out.
+    pub caller: Option<Caller>,
     /// The value of `grpc-accept-encoding` lists gzip: the reply may be compressed; on a client: compress the request.
     pub gzip: bool,
 }
@@ -47,6 +50,7 @@ impl Invocation {
             retries: None,
             tried: Vec::new(),
             peer: None,
+            caller: None,
             gzip: false,
         }
     }
@@ -57,13 +61,15 @@ impl Invocation {
             method: self.method.clone(),
             version: self.version.clone(),
             group: self.group.clone(),
-            metadata: self.metadata.clone(),
+            // Mostly there is none, and a copy of an empty table is not free.
+            metadata: if self.metadata.is_empty() { MetadataMap::new() } else { self.metadata.clone() },
             payload: self.payload.try_clone()?,
             began: self.began,
             deadline: self.deadline,
             retries: self.retries,
             tried: self.tried.clone(),
             peer: self.peer.clone(),
+            caller: self.caller.clone(),
             gzip: self.gzip,
         })
     }
@@ -88,11 +94,14 @@ pub struct Reply {
     pub payload: Payload,
     /// What came after a payload of one message; a stream brings its own.
     pub trailers: MetadataMap,
+    /// When a payload of one message came, on tokio's clock, if that is known: read once, and used by every layer of the client
+    /// that takes its time.
+    pub came: Option<Instant>,
 }
 
 impl Reply {
     /// A reply without metadata.
     pub fn new(payload: Payload) -> Self {
-        Self { metadata: MetadataMap::new(), payload, trailers: MetadataMap::new() }
+        Self { metadata: MetadataMap::new(), payload, trailers: MetadataMap::new(), came: None }
     }
 }

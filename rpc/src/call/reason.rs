@@ -60,6 +60,8 @@ reasons! {
     Cancelled = "CANCELLED", Caller, retryable: false;
     /// The registry has no instance of the service.
     NoInstance = "NO_INSTANCE", Network, retryable: true;
+    /// Rules leave no instance for this call.
+    NoRoute = "NO_ROUTE", Local, retryable: false;
     /// No instance could be connected to.
     ConnectFailed = "CONNECT_FAILED", Network, retryable: true;
     /// The connection was lost while the call was under way.
@@ -90,6 +92,16 @@ reasons! {
     ConcurrencyLimited = "CONCURRENCY_LIMITED", Local, retryable: false;
     /// The line of this program does not empty: who waited for long is let go.
     Shed = "SHED", Local, retryable: false;
+    /// It is not known for sure who calls.
+    NoCredentials = "NO_CREDENTIALS", Caller, retryable: false;
+    /// What the caller shows proves nothing here.
+    BadCredentials = "BAD_CREDENTIALS", Caller, retryable: false;
+    /// What the caller shows was good once.
+    CredentialsExpired = "CREDENTIALS_EXPIRED", Caller, retryable: false;
+    /// It is known who calls, and this one may not.
+    NotAllowed = "NOT_ALLOWED", Caller, retryable: false;
+    /// No credential to show could be fetched: nothing was sent.
+    NothingToShow = "NOTHING_TO_SHOW", Local, retryable: false;
     /// The breaker of every instance that is connected is open: nothing was sent.
     BreakerOpen = "BREAKER_OPEN", Network, retryable: false;
 }

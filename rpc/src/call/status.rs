@@ -150,8 +150,12 @@ impl Status {
     /// Says at which instance the call failed.
     #[must_use]
     pub fn at(mut self, instance: InstanceId) -> Self {
-        self.0.instance = Some(instance);
+        self.set_instance(instance);
         self
+    }
+
+    pub(crate) fn set_instance(&mut self, instance: InstanceId) {
+        self.0.instance = Some(instance);
     }
 
     /// Says that the request certainly did not come to a server.
@@ -166,6 +170,10 @@ impl Status {
     pub fn not_retryable(mut self) -> Self {
         self.0.retryable = false;
         self
+    }
+
+    pub(crate) fn set_not_retryable(&mut self) {
+        self.0.retryable = false;
     }
 
     /// Says how long to wait before another try.

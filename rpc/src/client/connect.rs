@@ -3,45 +3,41 @@
 //! Building is lazy: it reads no socket and waits for nobody, so a dependency that is away keeps no program from
 //! starting. The first call does the rest.
 
-use super::{Balance, Client, stack};
+use super::{Above, Balance, Client, Discovery, discovery::direct, known::Known, showing::Showing, stack};
 use crate::{
     Error,
-    call::{CallService, Channel, ServiceDef},
+    call::{CallService, Channel, Insight, ServiceDef},
     cluster::{Cluster, HealthSettings, Settings},
-    dubbo::metadata::links,
-    layer::RetryOptions,
+    layer::{Cares, Degrade, FailureLayer, FaultPolicy, RetryOptions, Ruled},
     policy::{BreakerOptions, ConcurrencyOptions, Key, Limits, OutlierOptions, Rate},
+    route::RulesFrom,
     transport::{Connect, Http2Limits, Tcp},
 };
-use mainstay_registry::{
-    Discover, FixedRegistry, Hub, Instance, InstanceId, Lookup, MemoryRegistry, RegistryError, ServiceKey,
-};
-use std::{fmt, marker::PhantomData, ops::RangeInclusive, sync::Arc, time::Duration};
+use mainstay_registry::{ConfigCenter, Lookup, ServiceKey};
+use std::{collections::BTreeMap, fmt, marker::PhantomData, ops::RangeInclusive, sync::Arc, time::Duration};
+use tonic::metadata::{Ascii, MetadataValue};
 use tower_layer::Layer;
-
-/// Where instances are looked up: a URL, a [`Hub`], or anything that discovers.
-#[derive(Debug)]
-pub struct Discovery(Source);
-
-#[derive(Debug)]
-enum Source {
-    Url(String),
-    Is(Arc<dyn Discover>),
-}
 
 /// A client being set up. See [`Client`](super::Client) for what it becomes.
 pub struct ConnectBuilder<C> {
     definition: &'static ServiceDef,
+    /// What is looked up.
+    interface: String,
     version: Option<String>,
     group: Option<String>,
     application: String,
     discovery: Option<Discovery>,
     address: Option<String>,
+    rules: RulesFrom,
+    cares: Cares,
     settings: Settings,
     retry: RetryOptions,
     limits: Limits,
     timeout: Option<Duration>,
     layers: Vec<Box<dyn FnOnce(Channel) -> Channel>>,
+    pub(super) showing: Showing,
+    #[cfg(feature = "server")]
+    consoles: Vec<crate::admin::Console>,
     #[cfg(feature = "tls")]
     tls: Option<crate::transport::ClientTls>,
     client: PhantomData<fn() -> C>,
@@ -51,24 +47,40 @@ pub struct ConnectBuilder<C> {
 pub fn connect<C: From<Client>>(definition: &'static ServiceDef, application: &str) -> ConnectBuilder<C> {
     ConnectBuilder {
         definition,
+        interface: definition.full_name.to_owned(),
         version: definition.version.map(str::to_owned),
         group: definition.group.map(str::to_owned),
         application: application.to_owned(),
         discovery: None,
         address: None,
+        rules: RulesFrom::default(),
+        cares: Cares::default(),
         settings: Settings::default(),
         retry: RetryOptions::default(),
         limits: Limits::default(),
         timeout: None,
         layers: Vec::new(),
+        showing: Showing::default(),
+        #[cfg(feature = "server")]
+        consoles: Vec::new(),
         #[cfg(feature = "tls")]
         tls: None,
         client: PhantomData,
     }
 }
 
+/// What nobody has a trait of.
+static UNDESCRIBED: ServiceDef =
+    ServiceDef { package: "", name: "", full_name: "", version: None, group: None, docs: "", methods: &[] };
+
+/// A channel to those who offer an interface that is named at run time, as a gateway does it: what the calls are of, their
+/// [`Method`](crate::call::Method)s say. An empty name of an application means any. What is said of single methods needs a trait.
+pub fn connect_channel(interface: impl Into<String>, application: &str) -> ConnectBuilder<Channel> {
+    ConnectBuilder { interface: interface.into(), ..connect(&UNDESCRIBED, application) }
+}
+
 impl<C: From<Client>> ConnectBuilder<C> {
-    /// Looks instances up in this registry: a URL, a [`Hub`], a registry. Several URLs stand with `|` between:
+    /// Looks instances up in this registry: a URL, a [`Hub`](mainstay_registry::Hub), a registry. Several URLs stand with `|` between:
     /// [`SeveralRegistries`](mainstay_registry::SeveralRegistries). Default: the embedded `file://`.
     #[must_use]
     pub fn registry(mut self, registry: impl Into<Discovery>) -> Self {
@@ -105,10 +117,35 @@ impl<C: From<Client>> ConnectBuilder<C> {
         self
     }
 
+    /// Follows the rules that are kept in this config centre; in none with `None`. Default: the one beside the registry, if
+    /// it has one. See [`route`](crate::route).
+    #[must_use]
+    pub fn rules(mut self, center: impl Into<Option<Arc<dyn ConfigCenter>>>) -> Self {
+        self.rules = RulesFrom::from(center);
+        self
+    }
+
+    /// Gives a tag to calls that have none: Dubbo's traffic colour, `dubbo.tag`. They go to instances with that tag as far as
+    /// there are any, and so do the calls that are made while they are handled. Visible ASCII. Default: none.
+    #[must_use]
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.settings.tag = Some(tag.into());
+        self
+    }
+
+    /// Says something of this client that rules may ask for, as `env=gray`, or `host=10.0.1.7`: its application
+    /// ([`consumer`](Self::consumer)) and its [`zone`](Self::zone) they know.
+    #[must_use]
+    pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.labels.insert(name.into(), value.into());
+        self
+    }
+
     /// Opens connections in another way than TCP: memory, TLS, a simulated network.
     #[must_use]
     pub fn connector(mut self, connector: impl Connect) -> Self {
         self.settings.connector = Arc::new(connector);
+        self.showing.is_plain = false;
         self
     }
 
@@ -118,6 +155,7 @@ impl<C: From<Client>> ConnectBuilder<C> {
     #[must_use]
     pub fn tls(mut self, tls: crate::transport::ClientTls) -> Self {
         self.tls = Some(tls);
+        self.showing.is_plain = false;
         self
     }
 
@@ -148,6 +186,27 @@ impl<C: From<Client>> ConnectBuilder<C> {
     #[must_use]
     pub fn retry(mut self, options: RetryOptions) -> Self {
         self.retry = options;
+        self
+    }
+
+    /// What becomes of calls that fail. Default: [`FaultPolicy::Failover`]. What is said of a method alone is said after this.
+    #[must_use]
+    pub fn fault_policy(mut self, policy: FaultPolicy) -> Self {
+        self.cares.all.policy = policy;
+        self
+    }
+
+    /// The same of one method, by its name on the wire, as `Hold`.
+    #[must_use]
+    pub fn method_fault_policy(mut self, method: impl Into<Arc<str>>, policy: FaultPolicy) -> Self {
+        self.cares.entry(method.into()).policy = policy;
+        self
+    }
+
+    /// What callers of one method, by its name on the wire, get instead of an answer. Default: the failure.
+    #[must_use]
+    pub fn degrade(mut self, method: impl Into<Arc<str>>, degrade: Degrade) -> Self {
+        self.cares.entry(method.into()).degrade = Some(degrade);
         self
     }
 
@@ -261,6 +320,14 @@ impl<C: From<Client>> ConnectBuilder<C> {
         self
     }
 
+    /// Shows the client on the admin port of an application: [`App::console`](crate::App::console).
+    #[cfg(feature = "server")]
+    #[must_use]
+    pub fn console(mut self, console: &crate::admin::Console) -> Self {
+        self.consoles.push(console.clone());
+        self
+    }
+
     /// Puts a layer of one's own on top of the stack; the one that is added last sees a call first.
     #[must_use]
     pub fn layer(mut self, layer: impl Layer<Channel, Service: CallService> + 'static) -> Self {
@@ -288,103 +355,52 @@ impl<C: From<Client>> ConnectBuilder<C> {
         if let Some(tls) = self.tls {
             self.settings.connector = Arc::new(tls.around(self.settings.connector)?);
         }
-        let discover = match (self.address, self.discovery) {
-            (Some(address), _) => direct(&address)?,
-            (None, Some(discovery)) => discovery.open()?,
-            (None, None) => Discovery::from("file://").open()?,
+        let (discover, beside) = match (self.address, self.discovery) {
+            (Some(address), _) => (direct(&address)?, None),
+            (None, discovery) => discovery.unwrap_or_else(|| "file://".into()).open(&self.settings.connector)?,
         };
+        self.settings.rules = self.rules.center(beside);
+        let tag = self.settings.tag.as_deref().map(tag_value).transpose()?;
         if let Some(name) = self.settings.consumer.as_deref().filter(|name| !is_visible(name)) {
             let why = "only visible ASCII can be told".to_owned();
             return Err(Error::Setting { what: format!("the consumer's name {name:?}"), why });
         }
-        let interface = self.definition.full_name.to_owned();
-        let key = ServiceKey { interface, group: self.group, version: self.version };
+        let key = ServiceKey { interface: self.interface, group: self.group, version: self.version };
         let application = Some(self.application).filter(|name| !name.is_empty());
         let lookup = Lookup { key, application };
+        self.settings.cares = self.cares.clone();
         let cluster = Cluster::new(discover, lookup, self.settings);
-        let known = cluster.clone();
-        let endpoints = Arc::new(move || known.states());
-        let channel = Channel::of_client(stack(cluster, self.retry, &self.limits, self.timeout), Some(endpoints));
+        let failure = FailureLayer::new(self.cares, self.definition)
+            .map_err(|why| Error::Setting { what: "what becomes of calls that fail".to_owned(), why })?;
+        let ruled = Ruled::layer(tag, cluster.tunes());
+        let credentials = self.showing.credentials()?;
+        let limits = self.limits.layers();
+        let known = Known { cluster: cluster.clone(), limits: limits.clone(), failure: failure.clone() };
+        let (insight, above): (Arc<dyn Insight>, _) = (Arc::new(known), Above { failure, ruled });
+        #[cfg(feature = "server")]
+        self.consoles.iter().for_each(|console| console.show(&insight));
+        let channel =
+            Channel::of_client(stack(cluster, above, self.retry, &limits, self.timeout, credentials), Some(insight));
         Ok(self.layers.into_iter().fold(channel, |channel, wrap| wrap(channel)))
     }
+}
+
+/// What travels with the calls of a client that has a tag.
+fn tag_value(tag: &str) -> Result<MetadataValue<Ascii>, Error> {
+    tag.parse().ok().filter(|_| is_visible(tag)).ok_or_else(|| Error::Setting {
+        what: format!("the tag {tag:?}"),
+        why: "only visible ASCII can be told".to_owned(),
+    })
 }
 
 fn is_visible(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// One address that offers whatever is asked of it.
-fn direct(text: &str) -> Result<Arc<dyn Discover>, Error> {
-    let bad = |why: &str| Error::Address { text: text.chars().take(200).collect(), why: why.to_owned() };
-    let (host, port) = text.rsplit_once(':').ok_or_else(|| bad("it has no port"))?;
-    let port = port.parse::<u16>().ok().filter(|port| *port != 0).ok_or_else(|| bad("the port is no number"))?;
-    let host = match host.strip_prefix('[') {
-        Some(v6) => v6.strip_suffix(']').ok_or_else(|| bad("the bracket is not closed"))?,
-        None if host.contains(':') => return Err(bad("an IPv6 address stands in brackets")),
-        None => host,
-    };
-    if host.is_empty() || host.contains(['/', '@', ' ', '[', ']']) {
-        return Err(bad("the host is no name and no IP address"));
-    }
-    let instance = Instance::new("", host, port).with_id(InstanceId::new(text));
-    Ok(Arc::new(FixedRegistry::new([instance])))
-}
-
-impl Discovery {
-    fn open(self) -> Result<Arc<dyn Discover>, RegistryError> {
-        match self.0 {
-            Source::Url(url) => Ok(Arc::new(mainstay_registry::connect_with(&url, links())?)),
-            Source::Is(discover) => Ok(discover),
-        }
-    }
-}
-
-impl From<&str> for Discovery {
-    fn from(url: &str) -> Self {
-        Self(Source::Url(url.to_owned()))
-    }
-}
-
-impl From<String> for Discovery {
-    fn from(url: String) -> Self {
-        Self(Source::Url(url))
-    }
-}
-
-impl From<Arc<dyn Discover>> for Discovery {
-    fn from(discover: Arc<dyn Discover>) -> Self {
-        Self(Source::Is(discover))
-    }
-}
-
-impl From<Hub> for Discovery {
-    fn from(hub: Hub) -> Self {
-        Self(Source::Is(Arc::new(hub)))
-    }
-}
-
-impl From<&Hub> for Discovery {
-    fn from(hub: &Hub) -> Self {
-        hub.clone().into()
-    }
-}
-
-impl From<MemoryRegistry> for Discovery {
-    fn from(registry: MemoryRegistry) -> Self {
-        Self(Source::Is(Arc::new(registry)))
-    }
-}
-
-impl From<FixedRegistry> for Discovery {
-    fn from(registry: FixedRegistry) -> Self {
-        Self(Source::Is(Arc::new(registry)))
-    }
-}
-
 impl<C> fmt::Debug for ConnectBuilder<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConnectBuilder")
-            .field("service", &self.definition.full_name)
+            .field("service", &self.interface)
             .field("application", &self.application)
             .field("discovery", &self.discovery)
             .field("address", &self.address)
@@ -409,23 +425,11 @@ impl Default for Settings {
             connect_timeout: Duration::from_secs(3),
             patience: Duration::from_secs(2),
             consumer: None,
+            rules: None,
+            tag: None,
+            labels: BTreeMap::new(),
+            cares: Cares::default(),
             seed: None,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses() {
-        for text in ["127.0.0.1:80", "[::1]:80", "stock.local:7001"] {
-            assert!(direct(text).is_ok(), "{text}");
-        }
-        for text in ["", "stock", "stock:", "stock:0", "stock:99999", "::1:80", "[::1:80", ":80", "http://stock:80"] {
-            let error = direct(text).unwrap_err().to_string();
-            assert!(error.contains("is no address"), "{text}: {error}");
         }
     }
 }

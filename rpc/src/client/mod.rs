@@ -2,11 +2,16 @@
 
 mod balance;
 mod connect;
+mod discovery;
+mod known;
+mod showing;
 mod stack;
 mod stub;
 
 pub use crate::cluster::{Avoided, Connectivity, EndpointState};
+pub use crate::layer::{Degrade, FailbackOptions, Fallen, FaultPolicy};
 pub use balance::Balance;
-pub use connect::{ConnectBuilder, Discovery, connect};
-pub(crate) use stack::{local, stack};
+pub use connect::{ConnectBuilder, connect, connect_channel};
+pub use discovery::Discovery;
+pub(crate) use stack::{Above, local, stack};
 pub use stub::{Client, from_channel, in_process};

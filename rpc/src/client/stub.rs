@@ -7,10 +7,10 @@ use crate::{
         Status, Streaming,
     },
     cluster::EndpointState,
-    policy::Limits,
-    server::{self, Dispatch, Serve},
+    route::RuleState,
+    server::{self, Around, Dispatch, Serve},
 };
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 use tonic::Code;
 
 /// What a generated client wraps. A clone copies two pointers.
@@ -48,7 +48,7 @@ impl Client {
 
     /// A stub whose calls are answered inside the process: all the layers and the codec, and no socket.
     pub fn in_process(serve: impl Serve) -> Self {
-        let server = server::stack(Dispatch::new([&serve as &dyn Serve]), &Limits::default());
+        let server = server::stack(Dispatch::new([&serve as &dyn Serve]), Around::default());
         Self::new(serve.definition(), Channel::of_stack(local(server)))
     }
 
@@ -60,6 +60,11 @@ impl Client {
     /// Every instance that is known now, and how its connections do; see [`Channel::connectivity`].
     pub fn connectivity(&self) -> Vec<EndpointState> {
         self.shared.channel.connectivity()
+    }
+
+    /// How it stands with the rules that the client follows; see [`Channel::rules`].
+    pub fn rules(&self) -> Vec<RuleState> {
+        self.shared.channel.rules()
     }
 
     /// The same client with other options for its calls; what they do not say stays as it is.
@@ -138,12 +143,11 @@ impl Client {
 
     fn invocation(&self, index: usize, payload: Payload) -> Invocation {
         let method = self.shared.methods[index].clone();
-        let timeout = self.options.timeout.or(method.timeout());
         let mut call = Invocation::new(method, payload);
         call.version = self.shared.version.clone();
         call.group = self.shared.group.clone();
         call.metadata = self.options.metadata.clone();
-        call.deadline = timeout.and_then(|timeout: Duration| call.began.checked_add(timeout));
+        call.deadline = self.options.timeout.and_then(|timeout| call.began.checked_add(timeout));
         call.retries = self.options.retries;
         call.gzip = self.options.gzip.unwrap_or_default();
         call
@@ -158,9 +162,10 @@ impl Client {
         if let Some(beside) = &self.options.beside {
             beside.note(&answered);
         }
-        let reply = answered.map_err(CallError::from_status)?;
-        let Payload::One(frame) = reply.payload else {
-            return Err(CallError::Call(bad("a stream answered a call for one message".into())));
+        let frame = match answered {
+            Ok(Reply { payload: Payload::One(frame), .. }) => frame,
+            Ok(_) => return Err(CallError::Call(bad("a stream answered a call for one message".into()))),
+            Err(status) => return Err(CallError::from_status(status)),
         };
         frame.decode().map_err(|error| {
             let what = std::any::type_name::<Res>();
@@ -175,6 +180,13 @@ impl Client {
     {
         let Reply { payload, .. } = self.shared.channel.invoke(call).await.map_err(CallError::from_status)?;
         Ok(Streaming::decode(payload.into_stream()))
+    }
+}
+
+/// The channel that a stub stands on.
+impl From<Client> for Channel {
+    fn from(client: Client) -> Self {
+        client.shared.channel.clone()
     }
 }
 

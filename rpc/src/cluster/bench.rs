@@ -5,17 +5,17 @@ use super::{
     Common, Settings,
     balance::{LoadBalance, rule},
     directory::Snapshot,
-    endpoint::Live,
     pick::{Pick, Sought},
-    snapshot::Derive,
+    snapshot::{Derive, InForce},
 };
 use crate::{
     call::{BoxFuture, Channel, Invocation, Reply, Status},
     client::Balance,
     policy::Key,
+    route::{Asked, Consumer, Rules},
     transport::{Connect, Connection, Http2Limits, Target},
 };
-use mainstay_registry::{Change, Instance};
+use mainstay_registry::{Change, Instance, ServiceKey};
 use std::{
     fmt, io,
     sync::{
@@ -33,6 +33,7 @@ pub struct Field {
     common: Arc<Common>,
     balance: Box<dyn LoadBalance>,
     key: Key,
+    in_force: Option<InForce>,
 }
 
 impl fmt::Debug for Field {
@@ -46,18 +47,37 @@ impl Field {
     pub fn new(instances: usize, balance: Balance) -> Self {
         let balance_rule = rule(&balance);
         let common = Arc::new(Common::new(Settings { balance, ..Settings::default() }));
-        let mut field = Self { snapshot: Snapshot::default(), common, balance: balance_rule, key: Key::Method };
+        let mut field =
+            Self { snapshot: Snapshot::default(), common, balance: balance_rule, key: Key::Method, in_force: None };
         field.apply(Change::Snapshot((0..instances).map(|index| instance(index, 100)).collect()));
         for (index, endpoint) in field.snapshot.endpoints.iter().enumerate() {
-            endpoint.live.load.observe(Duration::from_micros(100 + index as u64 % 7), Duration::from_secs(1));
+            endpoint
+                .live(&field.common)
+                .load
+                .observe(Duration::from_micros(100 + index as u64 % 7), Duration::from_secs(1));
         }
+        field
+    }
+
+    /// The same under a condition rule, in the words of Dubbo.
+    pub fn ruled(instances: usize, balance: Balance, rule: &str) -> Self {
+        let mut field = Self::new(instances, balance);
+        let consumer = Consumer::of(ServiceKey::new("bench.v1.Echo"));
+        field.in_force = Some(InForce { rules: Rules::of_condition(&consumer, rule), consumer: Arc::new(consumer) });
+        field.apply(Change::Snapshot(field.snapshot.endpoints.iter().map(|one| one.instance.clone()).collect()));
         field
     }
 
     /// Picks for a call.
     pub fn pick(&self, call: &Invocation) -> Option<usize> {
+        let random = || self.common.dice.throw();
+        let part = match &self.snapshot.routes {
+            None => None,
+            Some(routes) => Some(routes.part(&self.snapshot.endpoints, Asked::of(call), random, false).ok()?),
+        };
         let pick = Pick {
             snapshot: &self.snapshot,
+            part: part.as_deref(),
             balance: &*self.balance,
             sought: Sought::of(call, None, self.key.of(call)),
             now: Duration::from_secs(1),
@@ -73,17 +93,19 @@ impl Field {
 
     fn apply(&mut self, change: Change) {
         let mut edit = self.snapshot.edit();
-        edit.apply(change, &mut |instance| Live::new(instance, &self.common));
-        self.snapshot = edit.finish(&Derive { ring: self.balance.wants_ring(), zone: None });
+        edit.apply(change);
+        self.snapshot =
+            edit.finish(&Derive { ring: self.balance.wants_ring(), zone: None, in_force: self.in_force.clone() });
     }
 }
 
-fn instance(index: usize, weight: u32) -> Instance {
+fn instance(index: usize, weight: u32) -> Arc<Instance> {
     let port = u16::try_from(index % 60_000 + 1).unwrap_or(1);
     let id = mainstay_registry::InstanceId::new(format!("{index:05}"));
     let mut instance = Instance::new("bench", "127.0.0.1", port).with_id(id).with_weight(weight);
     instance.started_at = 0;
-    instance
+    instance.labels.insert("env".to_owned(), if index.is_multiple_of(10) { "v2" } else { "v1" }.to_owned());
+    Arc::new(instance)
 }
 
 /// Calls in turn on so many connections, with no stack at all.
@@ -118,6 +140,9 @@ impl Service<Invocation> for Bare {
 
     fn call(&mut self, call: Invocation) -> Self::Future {
         let index = self.next.fetch_add(1, Relaxed) % self.open.len();
-        Box::pin(self.open[index].call(call))
+        Box::pin({
+            let now = call.began;
+            self.open[index].call(call, now)
+        })
     }
 }

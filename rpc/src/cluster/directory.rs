@@ -1,16 +1,18 @@
-//! Follows the registry: each burst of changes makes one new snapshot, which is swapped in whole.
+//! Follows the registry, and the rules in the config centre: each burst of changes makes one new snapshot, which is swapped
+//! in whole.
 //!
 //! Readers never wait and never see halves. What the registry does not say any more is kept: a stream that ends, and an
 //! empty answer of a registry that calls itself unwell, change nothing.
 
 use super::{
     Common,
-    endpoint::Live,
-    snapshot::{self, Derive},
+    live::Live,
+    snapshot::{self, Derive, InForce},
 };
-use arc_swap::ArcSwap;
+use crate::route::{self, Book, Consumer, RuleBoard, Rules, Tunes};
+use arc_swap::{ArcSwap, ArcSwapOption};
 use futures_util::FutureExt;
-use mainstay_registry::{Backoff, Change, Discover, Lookup};
+use mainstay_registry::{Backoff, Change, Changes, ConfigCenter, Discover, Lookup};
 use std::sync::Arc;
 use tokio::{task::AbortHandle, time::sleep};
 
@@ -25,6 +27,32 @@ pub(crate) struct Directory {
     discover: Arc<dyn Discover>,
     lookup: Lookup,
     derive: Derive,
+    pub(super) governance: Governance,
+}
+
+/// Where rules come from, and where what they say goes besides the directory.
+#[derive(Debug)]
+pub(super) struct Governance {
+    /// `None`: there are no rules but what providers say themselves.
+    pub(super) center: Option<Arc<dyn ConfigCenter>>,
+    pub(super) consumer: Arc<Consumer>,
+    pub(super) board: RuleBoard,
+    /// How calls are made.
+    pub(super) tunes: Arc<ArcSwapOption<Tunes>>,
+}
+
+impl Governance {
+    pub(super) fn new(center: Option<Arc<dyn ConfigCenter>>, consumer: Arc<Consumer>) -> Self {
+        Self { center, consumer, board: RuleBoard::default(), tunes: Arc::default() }
+    }
+}
+
+/// The registry's changes, asked for again when they end.
+struct Stream {
+    changes: Changes,
+    /// How often they ended, one time after the other.
+    ended: u32,
+    over: bool,
 }
 
 /// The task that follows; it ends when this is dropped.
@@ -38,8 +66,14 @@ impl Drop for Following {
 }
 
 impl Directory {
-    pub(crate) fn new(discover: Arc<dyn Discover>, lookup: Lookup, common: Arc<Common>, derive: Derive) -> Self {
-        Self { current: ArcSwap::default(), common, discover, lookup, derive }
+    pub(crate) fn new(
+        discover: Arc<dyn Discover>,
+        lookup: Lookup,
+        common: Arc<Common>,
+        derive: Derive,
+        governance: Governance,
+    ) -> Self {
+        Self { current: ArcSwap::default(), common, discover, lookup, derive, governance }
     }
 
     /// The newest snapshot.
@@ -52,6 +86,11 @@ impl Directory {
         Following(tokio::spawn(self.clone().run()).abort_handle())
     }
 
+    /// What is looked for, and where.
+    pub(crate) fn sought_where(&self) -> (String, String) {
+        (self.lookup.to_string(), self.discover.describe())
+    }
+
     /// Why there is no instance, in one line for people.
     pub(crate) fn explain(&self, heard: bool) -> String {
         if !heard {
@@ -61,22 +100,67 @@ impl Directory {
     }
 
     async fn run(self: Arc<Self>) {
-        let mut ended = 0;
+        let changes = self.discover.subscribe(self.lookup.clone());
+        let mut stream = Stream { changes, ended: 0, over: false };
+        let mut derive = self.derive.clone();
+        let Governance { center, consumer, board, .. } = &self.governance;
+        let provider = self.lookup.application.as_deref();
+        let mut rules = center
+            .as_ref()
+            .map(|center| route::Following::new(&**center, Book::new(consumer, provider), board.clone()));
+        if let Some(rules) = &mut rules {
+            // Calls that come before the rules would go where the rules forbid.
+            self.govern(&mut derive, rules.first().await);
+        }
         loop {
-            let mut changes = self.discover.subscribe(self.lookup.clone());
-            while let Some(first) = changes.next().await {
-                ended = 0;
-                // What has come meanwhile is one step for those who read.
-                let rest = std::iter::from_fn(|| changes.next().now_or_never().flatten());
-                self.apply(std::iter::once(first).chain(rest));
+            let changed = async {
+                match &mut rules {
+                    Some(rules) => rules.changed().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                first = self.next(&mut stream) => {
+                    // What has come meanwhile is one step for those who read.
+                    let rest = std::iter::from_fn(|| stream.changes.next().now_or_never().flatten());
+                    self.apply(std::iter::once(first).chain(rest), &derive);
+                }
+                rules = changed => {
+                    self.govern(&mut derive, rules);
+                    // Before the registry has spoken there is nothing to route.
+                    if self.current.load().heard {
+                        self.apply(std::iter::empty(), &derive);
+                    }
+                }
             }
-            ended += 1;
-            tracing::warn!(lookup = %self.lookup, registry = self.discover.describe(), "the registry ended its stream of changes: keeping what is known, asking again");
-            sleep(Backoff::default().delay(ended, self.common.dice.throw())).await;
         }
     }
 
-    fn apply(&self, changes: impl Iterator<Item = Change>) {
+    /// The next change. Cancel-safe.
+    async fn next(&self, stream: &mut Stream) -> Change {
+        loop {
+            if stream.over {
+                sleep(Backoff::default().delay(stream.ended, self.common.dice.throw())).await;
+                stream.changes = self.discover.subscribe(self.lookup.clone());
+                stream.over = false;
+            }
+            if let Some(change) = stream.changes.next().await {
+                stream.ended = 0;
+                return change;
+            }
+            (stream.ended, stream.over) = (stream.ended + 1, true);
+            tracing::warn!(lookup = %self.lookup, registry = self.discover.describe(), "the registry ended its stream of changes: keeping what is known, asking again");
+        }
+    }
+
+    /// From now on these rules are in force.
+    fn govern(&self, derive: &mut Derive, rules: Rules) {
+        let Governance { consumer, tunes, .. } = &self.governance;
+        tunes.store(rules.tunes(consumer).map(Arc::new));
+        derive.in_force = Some(InForce { rules, consumer: consumer.clone() });
+    }
+
+    fn apply(&self, changes: impl Iterator<Item = Change>, derive: &Derive) {
         let mut edit = self.current.load().edit();
         for change in changes {
             let emptied = matches!(&change, Change::Snapshot(all) if all.is_empty()) && !edit.is_empty();
@@ -84,16 +168,18 @@ impl Directory {
                 tracing::warn!(lookup = %self.lookup, why, "an empty answer of an unwell registry: keeping what is known");
                 continue;
             }
-            edit.apply(change, &mut |instance| Live::new(instance, &self.common));
+            edit.apply(change);
         }
-        for id in std::mem::take(&mut edit.up) {
-            tracing::debug!(lookup = %self.lookup, instance = %id, "instance up");
+        for instance in std::mem::take(&mut edit.up) {
+            tracing::debug!(lookup = %self.lookup, instance = %instance.id, "instance up");
         }
         let down = std::mem::take(&mut edit.down);
-        self.current.store(Arc::new(edit.finish(&self.derive)));
+        self.current.store(Arc::new(edit.finish(derive)));
         for (endpoint, cause) in down {
             tracing::debug!(lookup = %self.lookup, instance = %endpoint.instance.id, %cause, "instance down");
-            endpoint.live.pool.withdraw();
+            if let Some(own) = endpoint.own() {
+                own.pool.withdraw();
+            }
         }
         self.common.changed.notify_waiters();
     }

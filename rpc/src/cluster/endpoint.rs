@@ -8,54 +8,84 @@
 //! 3. **Load** counts the call from the pick to its last frame: what P2C compares must hold what was just sent.
 //! 4. **Pool → connection**: the bytes.
 
-use super::{Common, health::Health, load::Load, load::PENALTY, pool::Pool, pool::Pooled, snapshot};
+use super::{
+    Common, Connectivity,
+    health::Health,
+    live::{Live, Own},
+    load::PENALTY,
+    pool::Pooled,
+    snapshot,
+};
 use crate::{
-    call::{Fault, Invocation, Payload, Reason, Reply, Status},
+    call::{Fault, Invocation, Reason, Reply, Status},
     layer::settle,
     policy::{Ended, Outcome},
-    transport::{Calling, Target},
+    transport::Calling,
 };
-use mainstay_registry::Instance;
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
+use tokio::time::Instant;
+
+/// The label of an instance, and the attachment of a call.
+pub(crate) const TOKEN: &str = "token";
 
 /// An endpoint of the directory.
 pub(crate) type Endpoint = snapshot::Endpoint<Live>;
 
-/// What is kept of an instance as long as it lives.
-#[derive(Debug)]
-pub(crate) struct Live {
-    pub(crate) load: Load,
-    pub(crate) health: Health,
-    pub(crate) pool: Arc<Pool>,
-}
+impl Endpoint {
+    /// What picks look at; made now if none has so far.
+    pub(crate) fn live(&self, common: &Arc<Common>) -> &Arc<Live> {
+        self.kept(|| Live::new(common))
+    }
 
-impl Live {
-    pub(crate) fn new(instance: &Instance, common: &Arc<Common>) -> Self {
-        let host = instance.host.trim_start_matches('[').trim_end_matches(']');
-        let target = Target::new(host, instance.port);
-        let health = Health::new(&common.settings.health);
-        Self { load: Load::default(), health, pool: Arc::new(Pool::new(target, common.clone())) }
+    /// What it has, if a call has wanted it.
+    pub(crate) fn own(&self) -> Option<&Own> {
+        self.known().and_then(|live| live.known())
+    }
+
+    /// A connection is open.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.known().is_some_and(|live| live.is_ready())
+    }
+
+    /// A connection is open, or a call that wants it may dial now.
+    pub(crate) fn is_reachable(&self, now: Duration) -> bool {
+        self.known().is_none_or(|live| live.is_reachable(now))
+    }
+
+    /// Its health, when something is wrong with that.
+    pub(crate) fn ailing(&self, now: Duration) -> Option<&Health> {
+        self.known().and_then(|live| live.ailing(now))
+    }
+
+    /// How its connections do.
+    pub(crate) fn connectivity(&self) -> Connectivity {
+        self.own().map_or(Connectivity::Idle, |own| own.pool.connectivity())
+    }
+
+    /// Why the last attempt to connect failed.
+    pub(crate) fn last_error(&self) -> Option<Arc<str>> {
+        self.own().and_then(|own| own.pool.last_error())
     }
 }
 
-impl Endpoint {
-    /// Makes a call on one of the endpoint's connections. `began` is when it was picked.
-    pub(crate) fn call(
-        self: Arc<Self>,
-        pooled: Arc<Pooled>,
-        call: Invocation,
-        began: Duration,
-        common: Arc<Common>,
-    ) -> Sent {
+impl Live {
+    /// Makes a call on one of its connections. `began` is when it was picked.
+    pub(crate) fn call(self: Arc<Self>, pooled: Arc<Pooled>, mut call: Invocation, began: Duration) -> Sent {
+        let common = &*self.common;
         let lane = common.settings.health.lane(&call.method);
+        let now = common.birth + began;
         let deadline = call.deadline.map(|deadline| deadline.saturating_duration_since(common.birth));
-        let running = Running::new(self, began, common, lane, deadline);
-        Sent { calling: pooled.connection.call(call), pooled, running: Some(running) }
+        if let Some(token) = self.known().and_then(|own| own.token.as_ref()) {
+            call.metadata.insert(TOKEN, token.clone());
+        }
+        let running = Running::new(self, began, lane, deadline);
+        let calling = pooled.connection.call(call, now);
+        Sent { calling, pooled, running: Some(running) }
     }
 }
 
@@ -71,34 +101,44 @@ impl Future for Sent {
     type Output = Result<Reply, Status>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let result = ready!(Pin::new(&mut self.calling).poll(cx));
-        let Some(running) = self.running.take() else { return Poll::Ready(result) };
-        Poll::Ready(match result {
-            Ok(mut reply) => {
-                let mut running = running.answered();
-                match reply.payload {
-                    Payload::Stream(stream) => reply.payload = Payload::Stream(settle(stream, running)),
-                    Payload::One(_) => running.hear(Outcome::Success, running.took),
+        // Looked at in place: an answer is not moved by each layer that it passes.
+        let mut answered = Pin::new(&mut self.calling).poll(cx);
+        if let Poll::Ready(result) = &mut answered
+            && let Some(running) = self.running.take()
+        {
+            self.ended(result, running);
+        }
+        answered
+    }
+}
+
+impl Sent {
+    fn ended(&self, result: &mut Result<Reply, Status>, running: Running) {
+        match result {
+            Ok(reply) => {
+                let came = Instant::now();
+                if let Some(mut running) = settle(&mut reply.payload, running.answered(came)) {
+                    running.hear(Outcome::Success, running.took);
+                    reply.came = Some(came);
                 }
-                Ok(reply)
             }
             Err(status) => {
-                if matches!(status.reason(), Reason::StreamRefused | Reason::ConnectionLost) {
-                    running.endpoint.live.pool.retire(&self.pooled);
+                if let Some(own) = running.live.known() {
+                    if matches!(status.reason(), Reason::StreamRefused | Reason::ConnectionLost) {
+                        own.pool.retire(&self.pooled);
+                    }
+                    status.set_instance(own.instance.id.clone());
                 }
-                let id = running.endpoint.instance.id.clone();
-                running.failed(&status);
-                Err(status.at(id))
+                running.failed(status);
             }
-        })
+        }
     }
 }
 
 /// A call under way: counted until it is dropped, and heard of once.
 struct Running {
-    endpoint: Arc<Endpoint>,
+    live: Arc<Live>,
     began: Duration,
-    common: Arc<Common>,
     lane: Option<usize>,
     deadline: Option<Duration>,
     /// Its load is known.
@@ -110,51 +150,49 @@ struct Running {
 }
 
 impl Running {
-    fn new(
-        endpoint: Arc<Endpoint>,
-        began: Duration,
-        common: Arc<Common>,
-        lane: Option<usize>,
-        deadline: Option<Duration>,
-    ) -> Self {
-        endpoint.live.load.enter();
-        Self { endpoint, began, common, lane, deadline, settled: false, took: Duration::ZERO, heard: false }
+    fn new(live: Arc<Live>, began: Duration, lane: Option<usize>, deadline: Option<Duration>) -> Self {
+        live.load.enter();
+        Self { live, began, lane, deadline, settled: false, took: Duration::ZERO, heard: false }
     }
 
-    /// The answer, or the head of a stream, is here.
-    fn answered(mut self) -> Self {
-        let now = self.common.now();
+    fn common(&self) -> &Common {
+        &self.live.common
+    }
+
+    /// The answer, or the head of a stream, came.
+    fn answered(mut self, came: Instant) -> Self {
+        let now = self.common().at(came);
         self.took = now.saturating_sub(self.began);
-        self.endpoint.live.load.observe(self.took, now);
+        self.live.load.observe(self.took, now);
         self.settled = true;
         self
     }
 
     fn hear(&mut self, outcome: Outcome, took: Duration) {
         if !std::mem::replace(&mut self.heard, true) {
-            self.endpoint.hear(&Ended::new(outcome, took), self.lane, self.began + took, &self.common.outliers);
+            self.live.hear(&Ended::new(outcome, took), self.lane, self.began + took, &self.common().outliers);
         }
     }
 
     fn failed(mut self, status: &Status) {
-        let now = self.common.now();
+        let now = self.common().now();
         let took = now.saturating_sub(self.began);
         // The caller's mistakes say nothing about the endpoint but how fast it answers.
         let ill = status.fault() == Fault::Network || status.retryable();
-        self.endpoint.live.load.observe(if ill { took.max(PENALTY) } else { took }, now);
+        self.live.load.observe(if ill { took.max(PENALTY) } else { took }, now);
         self.settled = true;
         self.hear(Outcome::of(status), took);
     }
 
     fn since(&self) -> Duration {
-        self.common.now().saturating_sub(self.began)
+        self.common().now().saturating_sub(self.began)
     }
 }
 
 impl settle::Settle for Running {
-    fn settle(&mut self, outcome: Result<(), &Status>) {
+    fn settle(&mut self, outcome: Result<(), &Status>, at: Instant) {
         let outcome = outcome.map_or_else(Outcome::of, |()| Outcome::Success);
-        self.hear(outcome, self.since());
+        self.hear(outcome, self.common().at(at).saturating_sub(self.began));
     }
 }
 
@@ -167,9 +205,9 @@ impl Drop for Running {
             let late = !self.settled && self.deadline.is_some_and(|deadline| deadline <= now);
             self.hear(if late { Outcome::Overdue } else { Outcome::Cancelled }, took);
             if !self.settled {
-                self.endpoint.live.load.observe_abandoned(took, now);
+                self.live.load.observe_abandoned(took, now);
             }
         }
-        self.endpoint.live.load.leave();
+        self.live.load.leave();
     }
 }

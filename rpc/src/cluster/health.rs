@@ -1,14 +1,21 @@
 //! How an instance does, by the calls that it was given: its breakers, and whether it is left out for a while.
 //!
-//! A call costs a look at two words before, and two additions after. All instances are judged together once a second, by
+//! A call costs a look at one word before, and two additions after. All instances are judged together once a second, by
 //! the call that comes then; where nothing was bad, that is a look at a flag.
 
-use super::{Common, balance::ramp, directory::Snapshot, endpoint::Endpoint};
+use super::{
+    Common,
+    balance::ramp,
+    directory::Snapshot,
+    endpoint::Endpoint,
+    live::{Live, Own},
+};
 use crate::{
     call::Method,
     layer::names::{BREAKER_TURNS, EJECTIONS, REASON},
     policy::{Breaker, BreakerOptions, BreakerState, Ended, OutlierOptions, Seen, Turn, Verdict, Window, judge},
 };
+use mainstay_registry::Instance;
 use std::{
     sync::{
         Arc,
@@ -77,6 +84,11 @@ impl Health {
         until != 0 && u128::from(until) > now.as_micros()
     }
 
+    /// It takes all calls, and none of its breakers need be asked.
+    pub(crate) fn is_well(&self, now: Duration) -> bool {
+        !self.is_out(now) && self.breaker.iter().chain(&self.methods).all(Breaker::is_closed)
+    }
+
     /// What share of its weight it gets after it was left out.
     pub(crate) fn recovered(&self, now: Duration, slow_start: Duration) -> f32 {
         match self.out_until.load(Relaxed) {
@@ -116,6 +128,11 @@ impl Health {
         .unwrap_or(BreakerState::Closed)
     }
 
+    /// Where the breaker of a method is.
+    pub(crate) fn of_method(&self, lane: usize) -> BreakerState {
+        self.methods.get(lane).map_or(BreakerState::Closed, Breaker::state)
+    }
+
     fn breakers(&self, lane: Option<usize>) -> impl Iterator<Item = &Breaker> {
         self.breaker.iter().chain(lane.and_then(|lane| self.methods.get(lane)))
     }
@@ -137,13 +154,13 @@ impl Health {
     }
 }
 
-impl Endpoint {
+impl Live {
     /// A call on it has ended.
     pub(super) fn hear(&self, ended: &Ended, lane: Option<usize>, now: Duration, outliers: &Outliers) {
-        let health = &self.live.health;
+        let Some(own @ Own { health, .. }) = self.known() else { return };
         for breaker in health.breakers(lane) {
             if let Some(turn) = breaker.hear(ended, now) {
-                self.turned(turn);
+                self.turned(turn, &own.instance);
             }
         }
         let (Some(options), Some(last)) = (&outliers.options, &health.last) else { return };
@@ -167,10 +184,13 @@ impl Endpoint {
     }
 
     #[cold]
-    fn turned(&self, turn: Turn) {
-        let (id, address) = (&self.instance.id, self.instance.address());
+    fn turned(&self, turn: Turn, instance: &Instance) {
+        let (id, address) = (&instance.id, instance.address());
         match turn {
-            Turn::Opened => tracing::warn!(instance = %id, address, "too many calls fail: the breaker is open"),
+            Turn::Opened => {
+                self.raise();
+                tracing::warn!(instance = %id, address, "too many calls fail: the breaker is open");
+            }
             Turn::Closed => tracing::info!(instance = %id, address, "calls succeed again: the breaker is closed"),
         }
         metrics::counter!(BREAKER_TURNS, REASON => turn.as_str()).increment(1);
@@ -232,10 +252,14 @@ impl Outliers {
     #[cold]
     fn judge(&self, now: Duration, options: &OutlierOptions, snapshot: &Snapshot) {
         let see = |endpoint: &Arc<Endpoint>| {
-            let (health, pool) = (&endpoint.live.health, &endpoint.live.pool);
+            let reachable = endpoint.is_reachable(now);
+            // Who was never called has done nothing wrong.
+            let Some(Own { health, .. }) = endpoint.own() else {
+                return Seen { reachable, ..Seen::default() };
+            };
             let counts = health.last.as_ref().map(|last| last.counts(now)).unwrap_or_default();
             Seen {
-                reachable: (pool.is_ready() || pool.may_dial(now)) && health.may_ask(None, now),
+                reachable: reachable && health.may_ask(None, now),
                 out: health.is_out(now),
                 calls: counts.calls,
                 bad: counts.bad,
@@ -245,9 +269,13 @@ impl Outliers {
         let seen: Vec<Seen> = snapshot.endpoints.iter().map(see).collect();
         let Verdict { out, panic } = judge(&seen, options);
         for (index, why) in &out {
-            let endpoint = &snapshot.endpoints[*index];
-            let lasts = endpoint.live.health.leave_out(now, options);
-            let (id, address, reason) = (&endpoint.instance.id, endpoint.instance.address(), why.as_str());
+            let Some((live, own)) = snapshot.endpoints[*index].known().and_then(|live| Some((live, live.known()?)))
+            else {
+                continue;
+            };
+            let lasts = own.health.leave_out(now, options);
+            live.raise();
+            let (id, address, reason) = (&own.instance.id, own.instance.address(), why.as_str());
             let observe = options.observe;
             tracing::warn!(instance = %id, address, reason, ?lasts, observe, "it does worse than the others: left out");
             self.last_out.fetch_max((now + lasts).as_micros() as u64, Relaxed);
@@ -260,8 +288,8 @@ impl Outliers {
 }
 
 impl Common {
-    /// Whether this one is left out now.
-    pub(crate) fn leaves_out(&self, endpoint: &Endpoint, now: Duration) -> bool {
-        endpoint.live.health.is_out(now) && !self.outliers.panics()
+    /// Whether one of this health is left out now.
+    pub(crate) fn leaves_out(&self, health: &Health, now: Duration) -> bool {
+        health.is_out(now) && !self.outliers.panics()
     }
 }

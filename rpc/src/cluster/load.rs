@@ -17,6 +17,17 @@ pub(crate) const DECAY: Duration = Duration::from_secs(5);
 /// What a failure counts as, at least: an endpoint that fails fast must not look like one that answers fast.
 pub(crate) const PENALTY: Duration = Duration::from_millis(100);
 
+/// What was heard of an endpoint, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Heard {
+    /// The average, worn down by the time since.
+    pub(crate) latency: f32,
+    /// The average as it was.
+    pub(crate) was: f32,
+    /// How long ago that is.
+    pub(crate) ago: f32,
+}
+
 /// Microseconds in one tick of the packed time, which then lasts for 19 hours before it wraps.
 const TICK: u128 = 16;
 
@@ -49,10 +60,13 @@ impl Load {
     /// An answer took `latency`.
     pub(crate) fn observe(&self, latency: Duration, now: Duration) {
         // Never zero: that stands for nothing known.
-        let sample = (latency.as_nanos() as f32 / 1000.0).max(0.001);
+        let sample = micros(latency).max(0.001);
         let tick = tick(now);
         let average = match self.unpack(tick) {
-            Some((average, weight)) if sample < average => average * weight + sample * (1.0 - weight),
+            Some((average, age)) if sample < average => {
+                let weight = weight(age);
+                average * weight + sample * (1.0 - weight)
+            }
             _ => sample,
         };
         self.latency.store(u64::from(average.to_bits()) << 32 | u64::from(tick), Relaxed);
@@ -60,14 +74,20 @@ impl Load {
 
     /// A call was given up after `elapsed`. It says something only when that is longer than what is usual here.
     pub(crate) fn observe_abandoned(&self, elapsed: Duration, now: Duration) {
-        if self.latency(now).is_some_and(|usual| elapsed.as_nanos() as f32 / 1000.0 > usual) {
+        if self.latency(now).is_some_and(|usual| micros(elapsed) > usual) {
             self.observe(elapsed, now);
         }
     }
 
     /// The average in microseconds, worn down by the time since; `None` when nothing is known.
     pub(crate) fn latency(&self, now: Duration) -> Option<f32> {
-        self.unpack(tick(now)).map(|(average, weight)| average * weight)
+        self.heard(now).map(|heard| heard.latency)
+    }
+
+    /// What was heard last; `None` when nothing is known.
+    pub(crate) fn heard(&self, now: Duration) -> Option<Heard> {
+        let (was, age) = self.unpack(tick(now))?;
+        Some(Heard { latency: was * weight(age), was, ago: age as f32 * TICK as f32 })
     }
 
     /// See [`Load::credit`].
@@ -75,8 +95,8 @@ impl Load {
         &self.credit
     }
 
-    /// The average, and what weight it still has.
-    fn unpack(&self, now: u32) -> Option<(f32, f32)> {
+    /// The average, and how many ticks old it is.
+    fn unpack(&self, now: u32) -> Option<(f32, u32)> {
         let packed = self.latency.load(Relaxed);
         if packed == 0 {
             return None;
@@ -84,9 +104,17 @@ impl Load {
         let age = now.wrapping_sub(packed as u32);
         // A writer whose clock was read earlier: the average is from its future, which is now.
         let age = if age > u32::MAX / 2 { 0 } else { age };
-        let weight = (-(age as f32) * TICK as f32 / DECAY.as_micros() as f32).exp();
-        Some((f32::from_bits((packed >> 32) as u32), weight))
+        Some((f32::from_bits((packed >> 32) as u32), age))
     }
+}
+
+/// What weight an average of this age still has.
+fn weight(age: u32) -> f32 {
+    (-(age as f32) * TICK as f32 / DECAY.as_micros() as f32).exp()
+}
+
+fn micros(time: Duration) -> f32 {
+    time.as_secs() as f32 * 1e6 + time.subsec_nanos() as f32 / 1e3
 }
 
 fn tick(now: Duration) -> u32 {

@@ -4,8 +4,11 @@
 //! |---|---|
 //! | `snapshot.rs`, `directory.rs` | who there is: the pure merge of changes, and the task that follows the registry |
 //! | `balance/`, `load.rs`, `dice.rs` | who is chosen |
+//! | `routes.rs` | what rules leave of them for a call |
 //! | `pick.rs` | who may be chosen: connection state and earlier tries |
+//! | `spread.rs` | calls that go to several at once, or to all |
 //! | `endpoint.rs`, `pool.rs`, `connectivity.rs` | one instance: its stack, its connections, its state |
+//! | `live.rs` | what is kept of it: what a pick looks at in one place, the rest when it is called |
 //! | `health.rs` | how an instance does: its breakers, and whether it is left out |
 //! | `state.rs` | what others may see of an instance |
 //!
@@ -20,10 +23,13 @@ mod dice;
 mod directory;
 mod endpoint;
 mod health;
+mod live;
 mod load;
 mod pick;
 mod pool;
+mod routes;
 mod snapshot;
+mod spread;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -31,30 +37,38 @@ mod tests;
 pub(crate) use balance::hash;
 pub use connectivity::Connectivity;
 pub(crate) use dice::Dice;
+#[cfg(feature = "server")]
+pub(crate) use endpoint::TOKEN;
 pub(crate) use health::HealthSettings;
 pub use state::{Avoided, EndpointState};
 
 use crate::{
     call::{BoxFuture, Invocation, Reason, Reply, Status},
     client::Balance,
-    layer::Named,
+    layer::{Cares, Named, Spread},
     policy::Key,
+    route::{Consumer, RuleState, Rules, Tunes},
     transport::{Connect, Http2Limits},
+    wall::since_the_epoch,
 };
-use balance::{LoadBalance, Sticky};
-use directory::{Directory, Following, Snapshot};
-use endpoint::{Endpoint, Sent};
+use arc_swap::ArcSwapOption;
+use balance::{First, LoadBalance, Sticky};
+use directory::{Directory, Following, Governance, Snapshot};
+use endpoint::Sent;
 use health::Outliers;
-use mainstay_registry::{Discover, Lookup};
+use live::Live;
+use mainstay_registry::{ConfigCenter, Discover, Lookup};
 use pick::{Pick, Sought};
 use pool::Pooled;
-use snapshot::Derive;
+use routes::NoRoute;
+use snapshot::{Derive, InForce};
 use std::{
+    collections::BTreeMap,
     ops::RangeInclusive,
     pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 use tokio::{
     sync::Notify,
@@ -87,6 +101,14 @@ pub(crate) struct Settings {
     pub(crate) patience: Duration,
     /// The application that calls, as Dubbo's providers are told. Visible ASCII.
     pub(crate) consumer: Option<Arc<str>>,
+    /// Where rules are kept.
+    pub(crate) rules: Option<Arc<dyn ConfigCenter>>,
+    /// The tag of calls that say none.
+    pub(crate) tag: Option<String>,
+    /// What rules see of the client besides.
+    pub(crate) labels: BTreeMap<String, String>,
+    /// What becomes of calls that fail: some go to several instances for it.
+    pub(crate) cares: Cares,
     /// Where chance begins, if it is not to be random.
     pub(crate) seed: Option<u64>,
 }
@@ -108,8 +130,7 @@ impl Common {
     fn new(settings: Settings) -> Self {
         let dice = settings.seed.map_or_else(Dice::default, Dice::new);
         let outliers = Outliers::new(settings.health.outliers.clone());
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let birth_unix = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        let birth_unix = u64::try_from(since_the_epoch().as_millis()).unwrap_or(u64::MAX);
         Self { settings, dice, birth: Instant::now(), birth_unix, outliers, changed: Notify::new() }
     }
 
@@ -124,9 +145,14 @@ impl Common {
             || self.outliers.recovering(now, self.settings.slow_start)
     }
 
-    /// The time as the decisions count it.
+    /// A moment as the decisions count it.
+    fn at(&self, moment: Instant) -> Duration {
+        moment.saturating_duration_since(self.birth)
+    }
+
+    /// The time as they count it.
     fn now(&self) -> Duration {
-        self.birth.elapsed()
+        self.at(Instant::now())
     }
 }
 
@@ -139,6 +165,8 @@ struct Inner {
     common: Arc<Common>,
     directory: Arc<Directory>,
     balance: Box<dyn LoadBalance>,
+    /// Some calls go to several.
+    spreads: bool,
     following: OnceLock<Following>,
 }
 
@@ -150,15 +178,43 @@ impl Cluster {
     pub(crate) fn new(discover: Arc<dyn Discover>, lookup: Lookup, settings: Settings) -> Self {
         let rule = balance::rule(&settings.balance);
         let balance = if settings.sticky { Box::new(Sticky::new(rule)) } else { rule };
-        let derive = Derive { ring: balance.wants_ring(), zone: settings.zone.clone() };
+        let consumer = Arc::new(settings.consumer(&lookup));
+        let governance = Governance::new(settings.rules.clone(), consumer.clone());
+        let in_force = Some(InForce { rules: Rules::default(), consumer });
+        let spreads = !settings.cares.is_plain();
+        let derive = Derive { ring: balance.wants_ring(), zone: settings.zone.clone(), in_force };
         let common = Arc::new(Common::new(settings));
-        let directory = Arc::new(Directory::new(discover, lookup, common.clone(), derive));
-        Self(Arc::new(Inner { common, directory, balance, following: OnceLock::new() }))
+        let directory = Arc::new(Directory::new(discover, lookup, common.clone(), derive, governance));
+        Self(Arc::new(Inner { common, directory, balance, spreads, following: OnceLock::new() }))
     }
 
     /// Every endpoint that is known now, in the order of their ids.
     pub(crate) fn states(&self) -> Vec<EndpointState> {
-        self.0.directory.snapshot().endpoints.iter().map(|endpoint| endpoint.state(&self.0.common)).collect()
+        let all = self.0.directory.snapshot();
+        let places = all.endpoints.iter().enumerate();
+        places.map(|(place, endpoint)| endpoint.state(&self.0.common, &all, place)).collect()
+    }
+
+    /// What is looked for where, in words: `stock.StockApi of application stock`, `file:///run/user/1000/mainstay`.
+    pub(crate) fn sought_where(&self) -> (String, String) {
+        self.0.directory.sought_where()
+    }
+
+    /// Why there is nobody, in one line; `None` when there is somebody.
+    pub(crate) fn why_nobody(&self) -> Option<String> {
+        let snapshot = self.0.directory.snapshot();
+        snapshot.endpoints.is_empty().then(|| self.0.directory.explain(snapshot.heard))
+    }
+
+    /// How it stands with the rules.
+    pub(crate) fn rules(&self) -> Vec<RuleState> {
+        self.0.directory.governance.board.states()
+    }
+
+    /// What rules say of how calls are made; `None` when there is nowhere to say it.
+    pub(crate) fn tunes(&self) -> Option<Arc<ArcSwapOption<Tunes>>> {
+        let governance = &self.0.directory.governance;
+        governance.center.is_some().then(|| governance.tunes.clone())
     }
 }
 
@@ -167,30 +223,55 @@ impl Inner {
         self.following.get_or_init(|| self.directory.follow());
         // Of a first try the stub has read the clock a moment ago.
         let began = match call.tried.is_empty() {
-            true => call.began.saturating_duration_since(self.common.birth),
+            true => self.common.at(call.began),
             false => self.common.now(),
         };
         self.common.outliers.watch(began, || self.directory.snapshot());
-        match self.pick(self.sought(&call), began, |pick| pick.choose(false)) {
-            Some((endpoint, pooled)) => Sending::Sent(endpoint.call(pooled, call, began, self.common.clone())),
-            None => Sending::Waiting(Box::pin(self.clone().send_later(call))),
+        if let Some(several @ (Spread::Fork(_) | Spread::All)) = self.spread(&call) {
+            return Sending::Waiting(Box::pin(self.clone().send_to_several(call, several)));
+        }
+        match self.pick(self.sought(&call), began, false, |pick| pick.choose(false)) {
+            Ok(Some((live, pooled))) => Sending::Sent(live.call(pooled, call, began)),
+            Ok(None) => Sending::Waiting(Box::pin(self.clone().send_later(call))),
+            Err(error) => Sending::Waiting(Box::pin(std::future::ready(Err(error.into())))),
         }
     }
 
     async fn send_later(self: Arc<Self>, call: Invocation) -> Result<Reply, Status> {
-        let (endpoint, pooled, began) = self.wait(self.sought(&call), call.deadline).await?;
-        endpoint.call(pooled, call, began, self.common.clone()).await
+        let (live, pooled, began) = self.wait(self.sought(&call), call.deadline).await?;
+        live.call(pooled, call, began).await
     }
 
     fn sought<'a>(&self, call: &'a Invocation) -> Sought<'a> {
         let settings = &self.common.settings;
         let key = if self.balance.wants_ring() { settings.hash_by.of(call) } else { None };
-        Sought::of(call, settings.health.lane(&call.method), key)
+        let first = self.spread(call) == Some(Spread::First);
+        Sought { first, ..Sought::of(call, settings.health.lane(&call.method), key) }
     }
 
-    fn pick<T>(&self, sought: Sought<'_>, now: Duration, ask: impl FnOnce(&Pick<'_>) -> T) -> T {
-        let (snapshot, balance) = (self.directory.snapshot(), &*self.balance);
-        ask(&Pick { snapshot: &snapshot, balance, sought, now, common: &self.common })
+    /// Whom a call goes to, where it is not one of many.
+    fn spread(&self, call: &Invocation) -> Option<Spread> {
+        if !self.spreads {
+            return None;
+        }
+        self.common.settings.cares.of(&call.method).spread(&call.method)
+    }
+
+    /// With `relaxed`, rules that do not insist are passed over.
+    fn pick<T>(
+        &self,
+        sought: Sought<'_>,
+        now: Duration,
+        relaxed: bool,
+        ask: impl FnOnce(&Pick<'_>) -> T,
+    ) -> Result<T, NoRoute> {
+        let (snapshot, common) = (self.directory.snapshot(), &self.common);
+        let balance: &dyn LoadBalance = if sought.first { &First } else { &*self.balance };
+        let part = match &snapshot.routes {
+            None => None,
+            Some(routes) => Some(routes.part(&snapshot.endpoints, sought.asked, || common.dice.throw(), relaxed)?),
+        };
+        Ok(ask(&Pick { snapshot: &snapshot, part: part.as_deref(), balance, sought, now, common }))
     }
 
     /// Waits until somebody is there and connected.
@@ -198,52 +279,84 @@ impl Inner {
         &self,
         sought: Sought<'_>,
         deadline: Option<Instant>,
-    ) -> Result<(Arc<Endpoint>, Arc<Pooled>, Duration), Status> {
+    ) -> Result<(Arc<Live>, Arc<Pooled>, Duration), Status> {
         let began = Instant::now();
         let patient = began + self.common.settings.patience;
         let until = deadline.map_or(patient, |deadline| deadline.min(patient));
-        let mut tried_too = false;
+        let (mut tried_too, mut relaxed) = (false, false);
         loop {
             let mut changed = std::pin::pin!(self.common.changed.notified());
             changed.as_mut().enable();
             let now = self.common.now();
-            let found = self.pick(sought, now, |pick| {
-                tried_too |= !sought.tried.is_empty() && !pick.hope();
-                pick.choose(tried_too).ok_or_else(|| pick.broken())
+            let found = self.pick(sought, now, relaxed, |pick| {
+                let hope = pick.hope();
+                tried_too |= !sought.tried.is_empty() && !hope;
+                pick.choose(tried_too).ok_or_else(|| (pick.broken(), pick.part.is_some() && !hope))
             });
-            match found {
-                Ok((endpoint, pooled)) => return Ok((endpoint, pooled, now)),
-                Err(true) => return Err(broken()),
-                Err(false) => {}
+            match found? {
+                Ok((live, pooled)) => return Ok((live, pooled, now)),
+                // Nobody of those that rules want will answer: others do, where the rules do not insist.
+                Err((_, true)) if !relaxed => {
+                    relaxed = true;
+                    continue;
+                }
+                Err((true, _)) => return Err(broken()),
+                Err((false, _)) => {}
             }
             let step = Instant::now() + STEP;
             if timeout_at(until.min(step), changed).await.is_err() {
                 tried_too = true;
                 if Instant::now() >= until {
-                    return Err(self.nobody(until != patient));
+                    return Err(self.nobody(sought, until != patient));
                 }
             }
         }
     }
 
     /// Why nobody took the call.
-    fn nobody(&self, late: bool) -> Status {
-        let snapshot = self.directory.snapshot();
-        let (reason, text) = if snapshot.endpoints.is_empty() {
-            (Reason::NoInstance, self.directory.explain(snapshot.heard))
-        } else {
-            let errors = snapshot.endpoints.iter().map(|endpoint| {
-                let error = endpoint.live.pool.last_error();
+    fn nobody(&self, sought: Sought<'_>, late: bool) -> Status {
+        let explain = |pick: &Pick<'_>| {
+            if pick.snapshot.endpoints.is_empty() {
+                return (Reason::NoInstance, self.directory.explain(pick.snapshot.heard));
+            }
+            let errors = pick.endpoints().map(|endpoint| {
+                let error = endpoint.last_error();
                 format!("{}: {}", endpoint.instance.address(), error.as_deref().unwrap_or("no connection yet"))
             });
-            let (all, shown) = (snapshot.endpoints.len(), errors.take(3).collect::<Vec<_>>().join("; "));
-            (Reason::ConnectFailed, format!("none of {all} instances is connected: {shown}"))
+            let (all, shown) = (pick.endpoints().count(), errors.take(3).collect::<Vec<_>>().join("; "));
+            let among = if pick.part.is_some() { " that rules leave for this call" } else { "" };
+            (Reason::ConnectFailed, format!("none of {all} instances{among} is connected: {shown}"))
+        };
+        let (reason, text) = match self.pick(sought, self.common.now(), false, explain) {
+            Ok(explained) => explained,
+            Err(error) => return error.into(),
         };
         if late {
             let text = format!("the deadline passed while waiting for an instance: {text}");
             return Status::because(Reason::DeadlineExceeded, Code::DeadlineExceeded, text).not_reached();
         }
         Status::because(reason, Code::Unavailable, text).not_reached()
+    }
+}
+
+/// Waiting would not help: rules change when somebody changes them.
+impl From<NoRoute> for Status {
+    #[cold]
+    fn from(NoRoute(by): NoRoute) -> Self {
+        let text = format!("rules leave no instance for this call: {by}");
+        Self::because(Reason::NoRoute, Code::Unavailable, text).not_reached()
+    }
+}
+
+impl Settings {
+    /// What rules see of a client that looks this up.
+    fn consumer(&self, lookup: &Lookup) -> Consumer {
+        let mut labels = self.labels.clone();
+        if let Some(zone) = &self.zone {
+            labels.entry("zone".to_owned()).or_insert_with(|| zone.to_string());
+        }
+        let application = self.consumer.as_deref().map(str::to_owned);
+        Consumer { application, tag: self.tag.clone(), labels, ..Consumer::of(lookup.key.clone()) }
     }
 }
 

@@ -12,30 +12,42 @@ use super::{
     balance::{Candidates, LoadBalance, Ring, Shares},
     directory::Snapshot,
     endpoint::Endpoint,
+    health::Health,
+    live::{Live, Own},
     load::Load,
     pool::Pooled,
+    routes::Part,
     snapshot::Group,
 };
-use crate::call::{Invocation, Payload};
+use crate::{
+    call::{Invocation, Payload},
+    route::Asked,
+};
 use mainstay_registry::InstanceId;
 use std::{sync::Arc, time::Duration};
 
 /// A choice among the endpoints of a snapshot.
 pub(crate) struct Pick<'a> {
     pub(crate) snapshot: &'a Snapshot,
+    /// What rules leave of it for the call; `None` where there are none.
+    pub(crate) part: Option<&'a Part>,
     pub(crate) balance: &'a dyn LoadBalance,
     pub(crate) sought: Sought<'a>,
     pub(crate) now: Duration,
-    pub(crate) common: &'a Common,
+    pub(crate) common: &'a Arc<Common>,
 }
 
 /// What a call looks for.
 #[derive(Clone, Copy)]
 pub(crate) struct Sought<'a> {
+    /// What rules see of it.
+    pub(crate) asked: Asked<'a>,
     /// Instances that failed it before.
     pub(crate) tried: &'a [InstanceId],
     /// The request is a stream: it can be sent once only.
     pub(crate) once: bool,
+    /// The first that can be used, whatever the balancer says.
+    pub(crate) first: bool,
     /// Which of the methods' breakers has a say.
     pub(crate) lane: Option<usize>,
     /// What the call is told apart by, where the balancer asks for it.
@@ -44,7 +56,8 @@ pub(crate) struct Sought<'a> {
 
 impl<'a> Sought<'a> {
     pub(crate) fn of(call: &'a Invocation, lane: Option<usize>, key: Option<u64>) -> Self {
-        Self { tried: &call.tried, once: matches!(call.payload, Payload::Stream(_)), lane, key }
+        let asked = Asked::of(call);
+        Self { asked, tried: &call.tried, once: matches!(call.payload, Payload::Stream(_)), first: false, lane, key }
     }
 }
 
@@ -74,6 +87,10 @@ impl View<'_, '_> {
         &self.pick.snapshot.endpoints[self.place(index)]
     }
 
+    fn live(&self, index: usize) -> &Arc<Live> {
+        self.endpoint(index).live(self.pick.common)
+    }
+
     /// Where this one stands among all.
     fn place(&self, index: usize) -> usize {
         self.group.map_or(index, |group| group.places[index] as usize)
@@ -86,19 +103,19 @@ impl Candidates for View<'_, '_> {
     }
 
     fn usable(&self, index: usize) -> bool {
-        let endpoint = self.endpoint(index);
-        // (Seat: routers. They narrow the snapshot before the balancer sees it.)
-        let pool = &endpoint.live.pool;
+        let (endpoint, now) = (self.endpoint(index), self.pick.now);
         let reachable = match self.whom {
-            Whom::Ready | Whom::Anybody => pool.is_ready(),
-            Whom::Reachable => pool.is_ready() || pool.may_dial(self.pick.now),
+            Whom::Ready | Whom::Anybody => endpoint.is_ready(),
+            Whom::Reachable => endpoint.is_reachable(now),
         };
-        let left_out = || !matches!(self.whom, Whom::Anybody) && self.pick.common.leaves_out(endpoint, self.pick.now);
-        reachable && self.pick.may_ask(endpoint) && !left_out() && (self.tried_too || !self.pick.was_tried(endpoint))
+        let left_out =
+            |health: &Health| !matches!(self.whom, Whom::Anybody) && self.pick.common.leaves_out(health, now);
+        let takes = |health: &Health| health.may_ask(self.pick.sought.lane, now) && !left_out(health);
+        reachable && endpoint.ailing(now).is_none_or(takes) && (self.tried_too || !self.pick.was_tried(endpoint))
     }
 
     fn load(&self, index: usize) -> &Load {
-        &self.endpoint(index).live.load
+        &self.live(index).load
     }
 
     fn share(&self, index: usize, now: Duration) -> f32 {
@@ -108,7 +125,8 @@ impl Candidates for View<'_, '_> {
         let (endpoint, common) = (self.endpoint(index), self.pick.common);
         let began = endpoint.instance.started_at;
         let warm = self.pick.snapshot.ages.share(began, common.unix(now), common.settings.warm_up);
-        warm * endpoint.live.health.recovered(now, common.settings.slow_start)
+        let recovered = |own: &Own| own.health.recovered(now, common.settings.slow_start);
+        warm * endpoint.own().map_or(1.0, recovered)
     }
 
     fn key(&self) -> Option<u64> {
@@ -121,14 +139,14 @@ impl Candidates for View<'_, '_> {
     }
 
     fn identity(&self, index: usize) -> usize {
-        Arc::as_ptr(&self.endpoint(index).live).addr()
+        Arc::as_ptr(self.live(index)).addr()
     }
 }
 
 impl Pick<'_> {
     /// An endpoint and a connection of it; `None` when nobody is connected (yet). With `tried_too`, one that failed this
     /// call before will do.
-    pub(crate) fn choose(&self, tried_too: bool) -> Option<(Arc<Endpoint>, Arc<Pooled>)> {
+    pub(crate) fn choose(&self, tried_too: bool) -> Option<(Arc<Live>, Arc<Pooled>)> {
         /// A connection may be lost between the look and the grasp; not often.
         const LOOKS: usize = 3;
         for _ in 0..LOOKS {
@@ -136,7 +154,8 @@ impl Pick<'_> {
             if let Some(found) = self.grasp(first) {
                 return Some(found);
             }
-            self.snapshot.endpoints[first].live.pool.dial(false, self.now);
+            let endpoint = &self.snapshot.endpoints[first];
+            endpoint.live(self.common).own(&endpoint.instance).pool.dial(false, self.now);
             let Some(ready) = self.draw(Whom::Ready, tried_too) else { break };
             if let Some(found) = self.grasp(ready) {
                 return Some(found);
@@ -148,13 +167,12 @@ impl Pick<'_> {
     /// Somebody is connected, nobody else will be soon, and no breaker lets the call through.
     pub(crate) fn broken(&self) -> bool {
         let (mut ready, mut hope) = (false, false);
-        for endpoint in &self.snapshot.endpoints {
-            let pool = &endpoint.live.pool;
-            ready |= pool.is_ready();
-            hope |= if pool.is_ready() {
-                self.may_ask(endpoint)
-            } else {
-                pool.connectivity() != super::Connectivity::TransientFailure
+        for endpoint in self.endpoints() {
+            let is_ready = endpoint.is_ready();
+            ready |= is_ready;
+            hope |= match is_ready {
+                true => self.may_ask(endpoint),
+                false => endpoint.connectivity() != super::Connectivity::TransientFailure,
             };
         }
         ready && !hope
@@ -163,10 +181,18 @@ impl Pick<'_> {
     /// Whether an endpoint that did not fail this call is being connected, or may be.
     pub(crate) fn hope(&self) -> bool {
         let hope = |endpoint: &Arc<Endpoint>| {
-            let state = endpoint.live.pool.connectivity();
+            let state = endpoint.connectivity();
             !self.was_tried(endpoint) && state != super::Connectivity::TransientFailure && self.may_ask(endpoint)
         };
-        self.snapshot.endpoints.iter().any(hope)
+        self.endpoints().any(hope)
+    }
+
+    /// Those that the call may go to.
+    pub(crate) fn endpoints(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
+        let all = &self.snapshot.endpoints;
+        let few = self.part.map(|part| part.whole.places.iter().map(|place| &all[*place as usize]));
+        let all = few.is_none().then(|| all.iter());
+        few.into_iter().flatten().chain(all.into_iter().flatten())
     }
 
     fn was_tried(&self, endpoint: &Endpoint) -> bool {
@@ -180,14 +206,18 @@ impl Pick<'_> {
     }
 
     fn may_ask(&self, endpoint: &Endpoint) -> bool {
-        endpoint.live.health.may_ask(self.sought.lane, self.now)
+        endpoint.ailing(self.now).is_none_or(|health| health.may_ask(self.sought.lane, self.now))
     }
 
     fn draw(&self, whom: Whom, tried_too: bool) -> Option<usize> {
         let ramps = self.common.ramps(self.snapshot, self.now);
         let mut dice = || self.common.dice.throw();
-        let mut view = View { pick: self, whom, tried_too, ramps, group: None };
-        let Some(zones) = &self.snapshot.zones else { return self.balance.pick(&view, self.now, &mut dice) };
+        let mut view = View { pick: self, whom, tried_too, ramps, group: self.part.map(|part| &part.whole) };
+        let zones = self.part.map_or(self.snapshot.zones.as_ref(), |part| part.zones.as_ref());
+        let Some(zones) = zones else {
+            let index = self.balance.pick(&view, self.now, &mut dice)?;
+            return Some(view.place(index));
+        };
         // Two of the own zone are drawn: where half of it cannot be used, a quarter of the calls goes elsewhere.
         view.group = Some(&zones.near);
         let near = (0..2).any(|_| zones.near.shares.draw(dice()).is_some_and(|index| view.usable(index)));
@@ -199,10 +229,12 @@ impl Pick<'_> {
         })
     }
 
-    fn grasp(&self, index: usize) -> Option<(Arc<Endpoint>, Arc<Pooled>)> {
+    fn grasp(&self, index: usize) -> Option<(Arc<Live>, Arc<Pooled>)> {
         let endpoint = &self.snapshot.endpoints[index];
-        let pooled = endpoint.live.pool.take(self.sought.once, self.now)?;
+        let live = endpoint.live(self.common);
+        let pooled = live.own(&endpoint.instance).pool.take(self.sought.once, self.now)?;
         // A probe may have been taken by another since the look.
-        endpoint.live.health.lets_through(self.sought.lane, self.now).then(|| (endpoint.clone(), pooled))
+        let through = |health: &Health| health.lets_through(self.sought.lane, self.now);
+        live.ailing(self.now).is_none_or(through).then(|| (live.clone(), pooled))
     }
 }

@@ -7,13 +7,14 @@
 use super::{
     Common,
     connectivity::{Connectivity, Machine},
+    live::Live,
 };
 use crate::transport::{Connection, Target, unopened};
 use arc_swap::ArcSwap;
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -31,9 +32,8 @@ pub(crate) struct Pool {
     common: Arc<Common>,
     open: ArcSwap<Vec<Arc<Pooled>>>,
     machine: Mutex<Machine>,
-    /// What readers see of the machine without its lock: ready, and when to try again (in microseconds).
-    ready: AtomicBool,
-    again: AtomicU64,
+    /// Where picks see of the machine what they need, without its lock.
+    live: Weak<Live>,
     last_error: Mutex<Option<Arc<str>>>,
 }
 
@@ -45,32 +45,10 @@ pub(crate) struct Pooled {
     used: AtomicBool,
 }
 
-/// Nothing is dialled until this is over: an attempt is under way, or the endpoint is gone.
-const NEVER: u64 = u64::MAX;
-
 impl Pool {
-    pub(crate) fn new(target: Target, common: Arc<Common>) -> Self {
+    pub(crate) fn new(target: Target, common: Arc<Common>, live: Weak<Live>) -> Self {
         let machine = Mutex::new(Machine::new(common.settings.connections.clone()));
-        Self {
-            target,
-            common,
-            open: ArcSwap::default(),
-            machine,
-            ready: AtomicBool::new(false),
-            again: AtomicU64::new(0),
-            last_error: Mutex::default(),
-        }
-    }
-
-    /// A connection is open.
-    pub(crate) fn is_ready(&self) -> bool {
-        self.ready.load(Relaxed)
-    }
-
-    /// Not connected, and a call that wants it may dial now.
-    pub(crate) fn may_dial(&self, now: Duration) -> bool {
-        let again = self.again.load(Relaxed);
-        again != NEVER && u128::from(again) <= now.as_micros()
+        Self { target, common, open: ArcSwap::default(), machine, live, last_error: Mutex::default() }
     }
 
     /// Connections that are open and take calls.
@@ -142,8 +120,9 @@ impl Pool {
         let mut machine = self.lock();
         machine.withdraw();
         self.open.store(Arc::default());
-        self.ready.store(false, Relaxed);
-        self.again.store(NEVER, Relaxed);
+        if let Some(live) = self.live.upgrade() {
+            live.show_gone();
+        }
     }
 
     async fn open_one(self: Arc<Self>) {
@@ -192,15 +171,11 @@ impl Pool {
         *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.into());
     }
 
-    /// Lets readers see what the machine says.
+    /// Lets picks see what the machine says.
     fn show(&self, machine: &Machine) {
-        let again = match machine.state() {
-            Connectivity::Connecting => NEVER,
-            // Rounded up: an attempt before its time would be refused.
-            _ => machine.until().as_nanos().div_ceil(1000) as u64,
-        };
-        self.again.store(again, Relaxed);
-        self.ready.store(machine.state() == Connectivity::Ready, Relaxed);
+        if let Some(live) = self.live.upgrade() {
+            live.show(machine.state(), machine.until());
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Machine> {

@@ -1,9 +1,9 @@
 //! What a client knows of one instance, for people, probes and tests.
 
-use super::{Common, Connectivity, endpoint::Endpoint};
-use crate::policy::BreakerState;
+use super::{Common, Connectivity, directory::Snapshot, endpoint::Endpoint};
+use crate::{policy::BreakerState, route::Left};
 use mainstay_registry::InstanceId;
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 /// An instance that a client knows, and how its connections do. A picture of one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +21,16 @@ pub struct EndpointState {
     pub calls: usize,
     /// Why it gets no calls now; `None` when it may get some.
     pub avoided: Option<Avoided>,
+    /// The rule that says so, where one does, as `dubbo/stock.tag-router`.
+    pub rule: Option<String>,
     /// The worst of its breakers.
     pub breaker: BreakerState,
+    /// The breakers of methods here that are set, by the methods' names.
+    pub method_breakers: Vec<(Arc<str>, BreakerState)>,
+    /// Its share of the load relative to others.
+    pub weight: u32,
+    /// The zone that it is in.
+    pub zone: Option<String>,
     /// Why the last attempt to connect that failed did so; kept while later ones succeed.
     pub last_error: Option<String>,
 }
@@ -37,39 +45,93 @@ pub enum Avoided {
     BreakerOpen,
     /// It does worse than the others, and is left out for a while.
     LeftOut,
+    /// Its weight is 0, and others have weight.
+    NoWeight,
+    /// It is of another zone, and the own zone is well.
+    OtherZone,
+    /// An operator's rule switches it off.
+    Disabled,
+    /// It has a tag: only calls that ask for that go there. For a client with a tag of its own: it has another one, or none.
+    OtherTag,
+    /// A rule sends all calls of this client elsewhere.
+    RoutedAway,
 }
 
 impl Avoided {
+    /// Every reason, for tables and tests.
+    pub const ALL: &[Self] = &[
+        Self::NotConnected,
+        Self::BreakerOpen,
+        Self::LeftOut,
+        Self::NoWeight,
+        Self::OtherZone,
+        Self::Disabled,
+        Self::OtherTag,
+        Self::RoutedAway,
+    ];
+
     /// The stable code, as `LEFT_OUT`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NotConnected => "NOT_CONNECTED",
             Self::BreakerOpen => "BREAKER_OPEN",
             Self::LeftOut => "LEFT_OUT",
+            Self::NoWeight => "NO_WEIGHT",
+            Self::OtherZone => "OTHER_ZONE",
+            Self::Disabled => "DISABLED",
+            Self::OtherTag => "OTHER_TAG",
+            Self::RoutedAway => "ROUTED_AWAY",
         }
     }
 }
 
 impl Endpoint {
-    /// How it does now.
-    pub(super) fn state(&self, common: &Common) -> EndpointState {
-        let (pool, now) = (&self.live.pool, common.now());
-        let avoided = if !pool.is_ready() {
-            Some(Avoided::NotConnected)
-        } else if !self.live.health.may_ask(None, now) {
-            Some(Avoided::BreakerOpen)
-        } else {
-            common.leaves_out(self, now).then_some(Avoided::LeftOut)
+    /// Why it gets no calls now, whatever the others do.
+    fn unusable(&self, common: &Common) -> Option<Avoided> {
+        let now = common.now();
+        if !self.is_ready() {
+            return Some(Avoided::NotConnected);
+        }
+        let health = self.ailing(now)?;
+        match health.may_ask(None, now) {
+            false => Some(Avoided::BreakerOpen),
+            true => common.leaves_out(health, now).then_some(Avoided::LeftOut),
+        }
+    }
+
+    /// Why it gets no calls now, as one of these.
+    fn avoided(&self, common: &Common, among: &Snapshot, place: usize) -> Option<Avoided> {
+        let weightless = || among.weight(place) == 0 && (0..among.endpoints.len()).any(|other| among.weight(other) > 0);
+        let elsewhere = || {
+            let zones = among.zones.as_ref()?;
+            let mut near = zones.near.places.iter().map(|place| &among.endpoints[*place as usize]);
+            let well = |one: &Arc<Self>| one.instance.weight == 0 || one.unusable(common).is_none();
+            let is_near = self.instance.zone.as_deref() == common.settings.zone.as_deref();
+            (!is_near && near.all(well)).then_some(Avoided::OtherZone)
         };
+        self.unusable(common).or_else(|| weightless().then_some(Avoided::NoWeight)).or_else(elsewhere)
+    }
+
+    /// How it does now, as one of these.
+    pub(super) fn state(&self, common: &Common, among: &Snapshot, place: usize) -> EndpointState {
+        let own = self.own();
+        let left = among.routes.as_ref().and_then(|routes| routes.left(place));
+        let (by_rule, rule) = left.map(Left::told).unzip();
+        let methods = common.settings.health.methods.iter().enumerate();
+        let of_method = |lane| own.map_or(BreakerState::Closed, |own| own.health.of_method(lane));
         EndpointState {
             instance: self.instance.id.clone(),
             address: self.instance.address(),
-            connectivity: pool.connectivity(),
-            connections: pool.connections(),
-            calls: self.live.load.in_flight(),
-            avoided,
-            breaker: self.live.health.breaker(),
-            last_error: pool.last_error().map(|error| error.as_ref().to_owned()),
+            connectivity: self.connectivity(),
+            connections: own.map_or(0, |own| own.pool.connections()),
+            calls: self.known().map_or(0, |live| live.load.in_flight()),
+            avoided: by_rule.or_else(|| self.avoided(common, among, place)),
+            rule: rule.flatten(),
+            breaker: own.map_or(BreakerState::Closed, |own| own.health.breaker()),
+            method_breakers: methods.map(|(lane, (name, _))| (name.clone(), of_method(lane))).collect(),
+            weight: among.weight(place),
+            zone: self.instance.zone.clone(),
+            last_error: self.last_error().map(|error| error.as_ref().to_owned()),
         }
     }
 }
@@ -78,12 +140,29 @@ impl Endpoint {
 impl fmt::Display for EndpointState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.address, self.connectivity)?;
-        if let Some(avoided @ (Avoided::BreakerOpen | Avoided::LeftOut)) = self.avoided {
+        if let Some(avoided) = self.avoided.filter(|avoided| *avoided != Avoided::NotConnected) {
             write!(f, ", {}", avoided.as_str())?;
+        }
+        if let Some(rule) = &self.rule {
+            write!(f, " by {rule}")?;
         }
         match &self.last_error {
             Some(error) if self.connectivity == Connectivity::TransientFailure => write!(f, ": {error}"),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Avoided;
+
+    #[test]
+    fn all_reasons_are_those_of_the_page() {
+        let page = include_str!("../../REASONS.md");
+        let (_, part) = page.split_once("## Why an instance gets no calls").unwrap();
+        let rows = part.split("\n## ").next().unwrap().lines();
+        let codes: Vec<_> = rows.filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+        assert_eq!(Avoided::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(), codes);
     }
 }

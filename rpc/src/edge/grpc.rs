@@ -50,7 +50,7 @@ pub(crate) async fn invoke(ours: &Inner, call: Invocation) -> Result<Reply, Stat
     work.catch_unwind().await.unwrap_or_else(|_| Err(panicked()))
 }
 
-fn response(reply: Reply, gzip: bool, deadline: Option<Instant>) -> Response<Body> {
+pub(super) fn response(reply: Reply, gzip: bool, deadline: Option<Instant>) -> Response<Body> {
     let frames = WriteFrames::new(reply.payload.into_stream(), reply.trailers.into_headers(), gzip, deadline);
     let mut response = Response::new(Body::new(frames));
     *response.headers_mut() = reply.metadata.into_headers();

@@ -15,7 +15,7 @@ use tonic::Code;
 ///
 /// # Errors
 /// INVALID_ARGUMENT, naming what is wrong and where.
-pub(crate) fn read(descriptor: &MessageDescriptor, json: &[u8]) -> Result<Frame, Status> {
+pub fn read(descriptor: &MessageDescriptor, json: &[u8]) -> Result<Frame, Status> {
     if json.is_empty() {
         let text = "the body is empty: a message without fields is {}";
         return Err(Status::because(Reason::BadRequest, Code::InvalidArgument, text));
@@ -29,7 +29,7 @@ pub(crate) fn read(descriptor: &MessageDescriptor, json: &[u8]) -> Result<Frame,
 ///
 /// # Errors
 /// Says what is wrong.
-pub(crate) fn read_value(descriptor: &MessageDescriptor, value: serde_json::Value) -> Result<Frame, serde_json::Error> {
+pub fn read_value(descriptor: &MessageDescriptor, value: serde_json::Value) -> Result<Frame, serde_json::Error> {
     Ok(Frame::encode(&message(descriptor, value)?))
 }
 
@@ -37,7 +37,7 @@ pub(crate) fn read_value(descriptor: &MessageDescriptor, value: serde_json::Valu
 ///
 /// # Errors
 /// INTERNAL, when the message is not of this type or has no form in JSON.
-pub(crate) fn write(descriptor: &MessageDescriptor, frame: &Frame) -> Result<Vec<u8>, Status> {
+pub fn write(descriptor: &MessageDescriptor, frame: &Frame) -> Result<Vec<u8>, Status> {
     let wrong = |error: &dyn std::fmt::Display| {
         let text = format!("the answer cannot be written as JSON of {}: {error}", descriptor.full_name());
         Status::because(Reason::Handler, Code::Internal, text)

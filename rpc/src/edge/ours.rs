@@ -112,7 +112,10 @@ impl Inner {
             // The trailers of HTTP/1.1 get lost on the way, and with them the status.
             Dialect::Grpc if parts.version < Version::HTTP_2 => needs_http2(),
             Dialect::Grpc => grpc::answer(self, parts, body).await,
-            Dialect::Web { text } => web::answer(self, parts, body.unless_stalled(self.patience), text).await,
+            Dialect::Web { text } => {
+                let body = body.unless_stalled(self.patience);
+                web::answer(parts, body, text, |parts, body| grpc::answer(self, parts, body)).await
+            }
             Dialect::Json | Dialect::Proto if !unary::is_known_encoding(&parts.headers) => unknown_encoding(),
             Dialect::Json | Dialect::Proto => {
                 let answered = unary::post(self, parts, body.unless_stalled(self.patience), dialect == Dialect::Json);

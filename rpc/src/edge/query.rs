@@ -35,8 +35,11 @@ pub(crate) fn read(descriptor: &MessageDescriptor, path: &[Binding<'_>], query: 
     json::read_value(descriptor, message.into()).map_err(|error| blame(descriptor, &parameters, &error))
 }
 
-/// Decodes percent-encoding.
-fn decode(text: &str, plus: bool) -> Result<String, Status> {
+/// Decodes percent-encoding; with `plus`, a `+` is a space.
+///
+/// # Errors
+/// INVALID_ARGUMENT when it is none, or no UTF-8.
+pub fn decode(text: &str, plus: bool) -> Result<String, Status> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {
@@ -58,8 +61,11 @@ fn decode(text: &str, plus: bool) -> Result<String, Status> {
     String::from_utf8(bytes).map_err(|_| bad(format!("bad percent-encoding in {text:?}: it is not UTF-8")))
 }
 
-/// Puts one parameter where it belongs.
-fn put(top: &MessageDescriptor, message: &mut Map<String, Value>, name: &str, value: &str) -> Result<(), Status> {
+/// Puts one parameter, decoded, where it belongs in the JSON of a message.
+///
+/// # Errors
+/// INVALID_ARGUMENT, naming the parameter: there is none of that name, or it is given twice.
+pub fn put(top: &MessageDescriptor, message: &mut Map<String, Value>, name: &str, value: &str) -> Result<(), Status> {
     let (mut descriptor, mut message) = (top.clone(), message);
     let mut parts = name.split('.');
     for _ in 0..DEPTH {

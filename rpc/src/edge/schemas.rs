@@ -3,8 +3,9 @@
 //! A pool each, because two versions of one service, served side by side, may well say different things under one
 //! name.
 
+use super::json;
 use crate::{
-    call::{Reason, ServiceDef, Status},
+    call::{Frame, Reason, ServiceDef, Status},
     schema::Schema,
     server::{Dispatch, Route},
 };
@@ -83,6 +84,17 @@ fn opaque_in(message: &MessageDescriptor, opaque: &BTreeSet<String>) -> Option<S
         }
     }
     None
+}
+
+/// The answer of a method, by its name on the wire, that this JSON is.
+///
+/// # Errors
+/// As [`Schemas::of`], and what is wrong with the JSON.
+pub(crate) fn message_of(definition: &'static ServiceDef, method: &str, text: &str) -> Result<Frame, Status> {
+    let methods = describe(definition)?;
+    let missing = || refuse(format!("{} has no {method}", definition.full_name));
+    let messages = methods.get(method).ok_or_else(missing)?.as_ref().map_err(Status::clone)?;
+    json::read(&messages.output, text.as_bytes())
 }
 
 fn refuse(text: String) -> Status {

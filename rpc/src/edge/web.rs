@@ -7,8 +7,6 @@
 use super::{
     Body, BoxError,
     dialect::Dialect,
-    grpc,
-    ours::Inner,
     web_text::{self, TextDecoder},
 };
 use crate::{
@@ -31,13 +29,18 @@ use tonic::Code;
 /// The flag of the frame that holds the trailers.
 const TRAILERS: u8 = 0x80;
 
-/// Answers a call; `text` says that the request is in base64.
-pub(crate) async fn answer(ours: &Inner, mut parts: Parts, body: Body, text: bool) -> Response<Body> {
+/// Answers a call as `native` answers one of gRPC; `text` says that the request is in base64.
+pub(crate) async fn answer<F: Future<Output = Response<Body>>>(
+    mut parts: Parts,
+    body: Body,
+    text: bool,
+    native: impl FnOnce(Parts, Body) -> F,
+) -> Response<Body> {
     let text_out = Dialect::web_answer(&parts.headers, text);
     parts.headers.insert(CONTENT_TYPE, APPLICATION_GRPC);
     parts.headers.remove(CONTENT_LENGTH);
     let body = if text { Body::new(FromText { body, decoder: TextDecoder::default(), ended: false }) } else { body };
-    let (mut head, body) = grpc::answer(ours, parts, body).await.into_parts();
+    let (mut head, body) = native(parts, body).await.into_parts();
     let early = head.headers.contains_key(GRPC_STATUS).then(|| {
         head.headers.remove(CONTENT_TYPE);
         std::mem::take(&mut head.headers)

@@ -8,7 +8,7 @@
 //! A call that is answered at the first poll makes no timer. For a stream the deadline goes on over its frames.
 
 use super::{Named, Side};
-use crate::call::{Cx, Frame, FrameStream, Frames, Invocation, Payload, Reason, Reply, Status};
+use crate::call::{Cx, Empty, Frame, FrameStream, Frames, Invocation, Reason, Reply, Status};
 use bytes::BytesMut;
 use pin_project_lite::pin_project;
 use std::{
@@ -55,7 +55,8 @@ impl DeadlineLayer {
             return call.deadline;
         }
         let default = || {
-            let timeout = self.default.or((!call.method.kind().server_streams()).then_some(DEFAULT))?;
+            let timeout = call.method.timeout().or(self.default);
+            let timeout = timeout.or((!call.method.kind().server_streams()).then_some(DEFAULT))?;
             call.began.checked_add(timeout)
         };
         let own = call.deadline.or_else(default);
@@ -129,26 +130,26 @@ impl<F: Future<Output = Result<Reply, Status>>> Future for Bounded<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let Some(call) = this.call.as_mut().as_pin_mut() else { return Poll::Ready(Err(before())) };
-        if let Poll::Ready(result) = call.poll(cx) {
-            return Poll::Ready(result.map(|mut reply| {
-                if let (Payload::Stream(stream), Some(deadline)) = (&mut reply.payload, *this.deadline) {
-                    let empty: FrameStream = Box::pin(Ended);
-                    let stream = std::mem::replace(stream, empty);
-                    reply.payload = Payload::Stream(Box::pin(BoundedStream { stream, deadline, timer: None }));
+        let Some(deadline) = *this.deadline else { return call.poll(cx) };
+        // Looked at in place: an answer is not moved by each layer that it passes.
+        let mut answered = call.poll(cx);
+        match &mut answered {
+            Poll::Ready(Ok(reply)) => {
+                reply.payload.wrap(|stream| Box::pin(BoundedStream { stream, deadline, timer: None }));
+            }
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => {
+                if this.timer.is_none() {
+                    this.timer.set(Some(sleep_until(deadline)));
                 }
-                reply
-            }));
+                if this.timer.as_pin_mut().is_some_and(|timer| timer.poll(cx).is_ready()) {
+                    // Dropped here and now, not when its owner gets round to it: the server hears that it may stop.
+                    this.call.set(None);
+                    answered = Poll::Ready(Err(during(*this.side)));
+                }
+            }
         }
-        let Some(deadline) = *this.deadline else { return Poll::Pending };
-        if this.timer.is_none() {
-            this.timer.set(Some(sleep_until(deadline)));
-        }
-        if let Some(timer) = this.timer.as_mut().as_pin_mut() {
-            ready!(timer.poll(cx));
-        }
-        // The call is dropped here and now, not when its owner gets round to it: the server hears that it may stop.
-        this.call.set(None);
-        Poll::Ready(Err(during(*this.side)))
+        answered
     }
 }
 
@@ -165,14 +166,6 @@ fn during(side: Side) -> Status {
 
 fn late(text: &'static str) -> Status {
     Status::because(Reason::DeadlineExceeded, Code::DeadlineExceeded, text)
-}
-
-struct Ended;
-
-impl Frames for Ended {
-    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame, Status>>> {
-        Poll::Ready(None)
-    }
 }
 
 /// A stream that ends at the deadline of its call.
@@ -193,7 +186,7 @@ impl BoundedStream {
         }
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(self.deadline)));
         ready!(timer.as_mut().poll(cx));
-        self.stream = Box::pin(Ended);
+        self.stream = Box::pin(Empty);
         Poll::Ready(Some(Err(late("the deadline passed while the stream went on"))))
     }
 }
@@ -221,7 +214,7 @@ impl Frames for BoundedStream {
 #[cfg(test)]
 mod tests {
     use super::{super::testing::*, *};
-    use crate::call::{Kind, Streaming};
+    use crate::call::{Kind, Payload, Streaming};
 
     const S: Duration = Duration::from_secs(1);
 

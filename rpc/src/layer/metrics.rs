@@ -6,18 +6,18 @@
 use super::{
     Named, Side,
     names::{CLIENT_CALLS, CLIENT_DURATION, CODE, METHOD, SERVER_CALLS, SERVER_DURATION, SERVICE},
-    settle::{Settle, settle},
+    settle::{Settle, Watched},
 };
-use crate::call::{Invocation, Method, Payload, Reply, Status};
+use crate::call::{Invocation, Method, Reply, Status};
 use arc_swap::ArcSwap;
+use foldhash::fast::RandomState;
 use metrics::{Counter, Histogram};
-use pin_project_lite::pin_project;
 use std::{
     collections::HashMap,
     fmt,
-    pin::Pin,
     sync::{Arc, OnceLock},
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
+    time::Duration,
 };
 use tokio::time::Instant;
 use tonic::Code;
@@ -41,7 +41,7 @@ const MAX_METHODS: usize = 4096;
 #[derive(Debug)]
 struct Table {
     side: Side,
-    methods: ArcSwap<HashMap<http::uri::PathAndQuery, Arc<Handles>>>,
+    methods: ArcSwap<HashMap<http::uri::PathAndQuery, Arc<Handles>, RandomState>>,
 }
 
 /// The metrics of one method.
@@ -92,8 +92,8 @@ impl Handles {
         Self { side, method: method.clone(), duration, calls: Default::default() }
     }
 
-    fn ended(&self, code: Code, began: Instant) {
-        self.duration.record(began.elapsed().as_secs_f64());
+    fn ended(&self, code: Code, took: Duration) {
+        self.duration.record(took.as_secs_f64());
         self.calls[code as usize].get_or_init(|| self.counter(code)).increment(1);
     }
 
@@ -151,15 +151,15 @@ where
 {
     type Response = Reply;
     type Error = Status;
-    type Future = Measured<S::Future>;
+    type Future = Watched<S::Future, Watch>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, call: Invocation) -> Measured<S::Future> {
+    fn call(&mut self, call: Invocation) -> Self::Future {
         let watch = Watch { handles: self.table.of(&call.method), began: call.began, told: false };
-        Measured { call: self.inner.call(call), watch: Some(watch) }
+        Watched::new(self.inner.call(call), Some(watch))
     }
 }
 
@@ -170,60 +170,31 @@ impl<S: Named> Named for Metrics<S> {
     }
 }
 
-pin_project! {
-    /// A call whose end is counted.
-    #[derive(Debug)]
-    pub struct Measured<F> {
-        #[pin]
-        call: F,
-        watch: Option<Watch>,
-    }
-}
-
-impl<F: Future<Output = Result<Reply, Status>>> Future for Measured<F> {
-    type Output = Result<Reply, Status>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let mut result = ready!(this.call.poll(cx));
-        let Some(mut watch) = this.watch.take() else { return Poll::Ready(result) };
-        match result {
-            Ok(Reply { payload: Payload::Stream(stream), metadata, trailers }) => {
-                let payload = Payload::Stream(settle(stream, watch));
-                result = Ok(Reply { metadata, payload, trailers });
-            }
-            Ok(_) => watch.tell(Code::Ok),
-            Err(ref status) => watch.tell(status.code()),
-        }
-        Poll::Ready(result)
-    }
-}
-
 /// One call that is measured.
 #[derive(Debug)]
-struct Watch {
+pub struct Watch {
     handles: Arc<Handles>,
     began: Instant,
     told: bool,
 }
 
 impl Watch {
-    fn tell(&mut self, code: Code) {
+    fn tell(&mut self, code: Code, ended: Instant) {
         self.told = true;
-        self.handles.ended(code, self.began);
+        self.handles.ended(code, ended.saturating_duration_since(self.began));
     }
 }
 
 impl Settle for Watch {
-    fn settle(&mut self, outcome: Result<(), &Status>) {
-        self.tell(outcome.map_or_else(Status::code, |()| Code::Ok));
+    fn settle(&mut self, outcome: Result<(), &Status>, at: Instant) {
+        self.tell(outcome.map_or_else(Status::code, |()| Code::Ok), at);
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         if !self.told {
-            self.tell(Code::Cancelled);
+            self.tell(Code::Cancelled, Instant::now());
         }
     }
 }

@@ -4,22 +4,36 @@
 //! |---|---|
 //! | `deadline.rs` | one deadline over all phases, handed on to nested calls |
 //! | `retry/` | sends a failed call again when that is safe and affordable: `decide.rs` and `budget.rs` decide |
-//! | `trace.rs` | a span per call; hands W3C context on |
+//! | `failure/` | what callers get instead of a failure, and what is sent again later |
+//! | `ruled.rs` | what operators say of time and retries; the colour of a client |
+//! | `trace.rs`, `w3c.rs`, `otel.rs` | a span per call; hands W3C context and colour on; by OpenTelemetry's ids where that is installed |
 //! | `metrics.rs`, `names.rs` | counts and times calls; what the metrics are called |
-//! | `settle.rs` | tells whoever watches a stream how it ended |
+//! | `gates.rs` | what stands around a service only where it is set |
+//! | `settle.rs` | tells whoever watches a call, or the stream that answers it, how it ended |
 //!
 //! In which order they stand, and why, is written in `client/stack.rs` and `server/stack.rs`.
 
 mod deadline;
+mod failure;
+mod gates;
 mod metrics;
 pub mod names;
+#[cfg(feature = "otel")]
+mod otel;
 mod retry;
+mod ruled;
 pub(crate) mod settle;
 mod trace;
+mod w3c;
 
 pub use deadline::{Deadline, DeadlineLayer};
+pub(crate) use failure::{Cares, FailureLayer, Spread};
+pub use failure::{Degrade, FailbackOptions, Fallen, FaultPolicy};
+pub(crate) use gates::Gates;
+pub(crate) use metrics::shouted;
 pub use metrics::{Metrics, MetricsLayer};
 pub use retry::{Retry, RetryLayer, RetryOptions};
+pub(crate) use ruled::{Ruled, RuledLayer};
 pub(crate) use settle::settle;
 pub use trace::{Trace, TraceLayer};
 
@@ -62,6 +76,17 @@ pub(crate) mod testing {
     };
     use tower_service::Service;
 
+    /// A message with a text, a number and a fraction.
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(crate) struct Request {
+        #[prost(string, tag = "1")]
+        pub(crate) sku: String,
+        #[prost(uint32, tag = "2")]
+        pub(crate) quantity: u32,
+        #[prost(double, tag = "3")]
+        pub(crate) price: f64,
+    }
+
     /// A call of `a.B/C`.
     pub(crate) fn call(kind: Kind, idempotent: bool) -> Invocation {
         let method = Method::new("a.B", "C", kind).unwrap();
@@ -79,6 +104,12 @@ pub(crate) mod testing {
         F: FnMut(Invocation) -> Result<Reply, Status>,
     {
         Fn1(Arc::new(Mutex::new(answer)))
+    }
+
+    impl<F> super::Named for Fn1<F> {
+        fn names(&self, names: &mut Vec<&'static str>) {
+            names.push("answer");
+        }
     }
 
     impl<F> Service<Invocation> for Fn1<F>

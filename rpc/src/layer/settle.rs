@@ -1,22 +1,82 @@
-//! A stream that is watched: who let the call in hears once how it ended.
+//! A call that is watched: whoever lets it in, counts it or writes it down hears once how it ended, of a stream at its last
+//! frame.
 
-use crate::call::{Frame, FrameStream, Frames, Status};
+use crate::call::{Frame, FrameStream, Frames, Payload, Reply, Status};
 use bytes::BytesMut;
+use pin_project_lite::pin_project;
 use std::{
     pin::Pin,
     task::{Context, Poll},
 };
+use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 
-/// Hears how a stream ended. One that is dropped unheard was cancelled.
-pub(crate) trait Settle: Send + Unpin + 'static {
-    /// The stream has ended.
-    fn settle(&mut self, outcome: Result<(), &Status>);
+/// Hears how a call ended. One that is dropped unheard was cancelled.
+pub trait Settle: Send + Unpin + 'static {
+    /// The call has ended at this moment.
+    fn settle(&mut self, outcome: Result<(), &Status>, at: Instant);
 }
 
-/// The same stream, with `watch` told of its end.
-pub(crate) fn settle(stream: FrameStream, watch: impl Settle) -> FrameStream {
-    Box::pin(Settled { stream, watch: Some(watch) })
+impl<W: Settle> Settle for Box<W> {
+    fn settle(&mut self, outcome: Result<(), &Status>, at: Instant) {
+        (**self).settle(outcome, at);
+    }
+}
+
+/// Tells `watch` how a call ended, or has it told at the end of the stream that answers it.
+pub(crate) fn hear<W: Settle>(result: &mut Result<Reply, Status>, mut watch: W) {
+    match result {
+        Ok(reply) => {
+            if let Some(mut watch) = settle(&mut reply.payload, watch) {
+                watch.settle(Ok(()), reply.came.unwrap_or_else(Instant::now));
+            }
+        }
+        Err(status) => watch.settle(Err(status), Instant::now()),
+    }
+}
+
+pin_project! {
+    /// A call whose end is heard of, where anybody listens.
+    #[derive(Debug)]
+    pub struct Watched<F, W> {
+        #[pin]
+        call: F,
+        watch: Option<W>,
+    }
+}
+
+impl<F, W> Watched<F, W> {
+    pub(crate) fn new(call: F, watch: Option<W>) -> Self {
+        Self { call, watch }
+    }
+}
+
+impl<F: Future<Output = Result<Reply, Status>>, W: Settle> Future for Watched<F, W> {
+    type Output = Result<Reply, Status>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        // Looked at in place: an answer is not moved by each layer that it passes.
+        let mut answered = this.call.poll(cx);
+        if let Poll::Ready(result) = &mut answered
+            && let Some(watch) = this.watch.take()
+        {
+            hear(result, watch);
+            if let Ok(reply) = result {
+                // Whoever is above, and waits, or answers another with it, takes a time of its own.
+                reply.came = None;
+            }
+        }
+        answered
+    }
+}
+
+/// Has `watch` told of the end of an answer that is a stream. With one message the answer is whole: then `watch` comes
+/// back, for whoever has it to tell.
+pub(crate) fn settle<W: Settle>(payload: &mut Payload, watch: W) -> Option<W> {
+    let mut watch = Some(watch);
+    payload.wrap(|stream| Box::pin(Settled { stream, watch: watch.take() }));
+    watch
 }
 
 struct Settled<W> {
@@ -32,7 +92,7 @@ impl<W: Settle> Settled<W> {
             Poll::Ready(None) => Ok(()),
         };
         if let Some(mut watch) = self.watch.take() {
-            watch.settle(outcome);
+            watch.settle(outcome, Instant::now());
         }
     }
 }
@@ -62,14 +122,14 @@ impl<W: Settle> Frames for Settled<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::{Payload, Streaming};
+    use crate::call::Streaming;
     use std::sync::{Arc, Mutex};
     use tonic::Code;
 
     struct Log(Arc<Mutex<Vec<String>>>);
 
     impl Settle for Log {
-        fn settle(&mut self, outcome: Result<(), &Status>) {
+        fn settle(&mut self, outcome: Result<(), &Status>, _: Instant) {
             self.0
                 .lock()
                 .unwrap()
@@ -92,7 +152,9 @@ mod tests {
         } else {
             drop(sender);
         }
-        let mut stream = settle(Payload::Stream(stream.encode()).into_stream(), Log(log.clone()));
+        let mut payload = Payload::Stream(stream.encode());
+        assert!(settle(&mut payload, Log(log.clone())).is_none());
+        let mut stream = payload.into_stream();
         for _ in 0..read {
             let _ = std::future::poll_fn(|cx| stream.as_mut().poll_frame(cx)).await;
         }

@@ -1,16 +1,22 @@
 //! One span per call and side, and W3C trace context handed on from the request that is being handled to the calls that
-//! it makes. No SDK is needed for that: `traceparent`, `tracestate` and `baggage` are copied as they came.
+//! it makes: `traceparent`, `tracestate` and `baggage`; and the colour by which rules route.
 //!
-//! Without a subscriber a span costs a look at one flag.
+//! A span has its place in the trace (`trace_id`, `span_id`, `parent_id`), which logs inside it show, and what comes below is
+//! told to be below it. The ids are made here; where an OpenTelemetry layer is installed (feature `otel`) they are its own.
+//! Without a subscriber a span costs a look at one flag, and context is copied as it came.
 
-use super::{Named, Side, metrics::shouted};
-use crate::call::{Cx, Invocation, Reply, Status};
+use super::{Named, Side, metrics::shouted, w3c::TraceContext};
+use crate::{
+    call::{Cx, Invocation, Reply, Status},
+    route::{FORCE_TAG, TAG},
+};
 use pin_project_lite::pin_project;
 use std::{
+    hash::{BuildHasher, RandomState},
     pin::Pin,
     task::{Context, Poll, ready},
 };
-use tonic::Code;
+use tonic::{Code, metadata::MetadataMap};
 use tower_layer::Layer;
 use tower_service::Service;
 use tracing::{Span, field::Empty};
@@ -26,8 +32,12 @@ pub struct Trace<S> {
     side: Side,
 }
 
-/// What is handed on.
-const CONTEXT: [&str; 3] = ["traceparent", "tracestate", "baggage"];
+/// The place in a trace, and what tracers add to it.
+const PARENT: &str = "traceparent";
+const STATE: &str = "tracestate";
+/// What is handed on: the trace, and the colour by which rules route, which is worth something only if all of a chain of
+/// services sees it.
+const CONTEXT: [&str; 5] = [PARENT, STATE, "baggage", TAG, FORCE_TAG];
 
 impl TraceLayer {
     /// Spans of one side. Only a caller's hands context on.
@@ -51,13 +61,56 @@ fn hand_on(call: &mut Invocation) {
     if from.is_empty() {
         return;
     }
+    // What another says of a trace that is none is not told on.
+    let is_placed = parent(from).is_some();
     for name in CONTEXT {
         if let Some(value) = from.get(name)
             && !call.metadata.contains_key(name)
+            && (is_placed || !matches!(name, PARENT | STATE))
         {
             call.metadata.insert(name, value.clone());
         }
     }
+}
+
+/// The place in a trace that metadata says.
+fn parent(metadata: &MetadataMap) -> Option<TraceContext> {
+    TraceContext::parse(metadata.get(PARENT)?.to_str().ok()?)
+}
+
+/// Gives a span its place in the trace, and tells what comes below.
+fn place(span: &Span, call: &mut Invocation) {
+    let parent = parent(&call.metadata);
+    if parent.is_none() {
+        call.metadata.remove(STATE);
+    }
+    let own = match placed_by_otel(span, parent, &call.metadata) {
+        Some(own) => own,
+        None => parent.map_or_else(|| TraceContext::root(random), |parent| parent.child(random())),
+    };
+    span.record("trace_id", tracing::field::display(own.trace_id()));
+    span.record("span_id", tracing::field::display(own.span_id()));
+    if let Some(parent) = parent {
+        span.record("parent_id", tracing::field::display(parent.span_id()));
+    }
+    if let Ok(value) = own.to_string().parse() {
+        call.metadata.insert(PARENT, value);
+    }
+}
+
+#[cfg(feature = "otel")]
+fn placed_by_otel(span: &Span, parent: Option<TraceContext>, metadata: &MetadataMap) -> Option<TraceContext> {
+    super::otel::place(span, parent, metadata.get(STATE).and_then(|state| state.to_str().ok()))
+}
+
+#[cfg(not(feature = "otel"))]
+fn placed_by_otel(_: &Span, _: Option<TraceContext>, _: &MetadataMap) -> Option<TraceContext> {
+    None
+}
+
+/// A random number: keys of the standard library's hash are random, and other ones each time.
+fn random() -> u64 {
+    RandomState::new().hash_one(0u8)
 }
 
 fn span(side: Side, call: &Invocation) -> Span {
@@ -70,7 +123,10 @@ fn span(side: Side, call: &Invocation) -> Span {
             rpc.service = service,
             rpc.method = method,
             rpc.code = Empty,
-            reason = Empty
+            reason = Empty,
+            trace_id = Empty,
+            span_id = Empty,
+            parent_id = Empty
         ),
         Side::Server => tracing::info_span!(
             "serve",
@@ -79,7 +135,10 @@ fn span(side: Side, call: &Invocation) -> Span {
             rpc.service = service,
             rpc.method = method,
             rpc.code = Empty,
-            reason = Empty
+            reason = Empty,
+            trace_id = Empty,
+            span_id = Empty,
+            parent_id = Empty
         ),
     }
 }
@@ -101,7 +160,11 @@ where
             hand_on(&mut call);
         }
         let span = span(self.side, &call);
-        let call = if span.is_disabled() { self.inner.call(call) } else { span.in_scope(|| self.inner.call(call)) };
+        if span.is_disabled() {
+            return Traced { call: self.inner.call(call), span };
+        }
+        place(&span, &mut call);
+        let call = span.in_scope(|| self.inner.call(call));
         Traced { call, span }
     }
 }
@@ -145,24 +208,114 @@ impl<F: Future<Output = Result<Reply, Status>>> Future for Traced<F> {
 #[cfg(test)]
 mod tests {
     use super::{super::testing::*, *};
-    use crate::call::Kind;
+    use crate::call::{Frame, Kind, Payload};
+    use std::{
+        fmt::Debug,
+        sync::{Arc, Mutex},
+    };
+    use tracing::{
+        Event, Metadata, Subscriber,
+        field::{Field, Visit},
+        span::{Attributes, Id, Record},
+        subscriber::with_default,
+    };
+
+    const PLACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    async fn handed_on(from: &[(&'static str, &'static str)], own: &[(&'static str, &'static str)]) -> MetadataMap {
+        let mut outer = call(Kind::Unary, false);
+        from.iter().for_each(|(name, value)| drop(outer.metadata.insert(*name, value.parse().unwrap())));
+        let own = own.to_vec();
+        let inner = async {
+            let mut inner = call(Kind::Unary, false);
+            own.iter().for_each(|(name, value)| drop(inner.metadata.insert(*name, value.parse().unwrap())));
+            hand_on(&mut inner);
+            inner.metadata
+        };
+        Cx::of(&mut outer).scope(inner).await
+    }
 
     #[tokio::test]
     async fn context_is_handed_on_and_what_the_caller_set_stays() {
-        let mut outer = call(Kind::Unary, false);
-        for (name, value) in [("traceparent", "00-a-b-01"), ("baggage", "tenant=1"), ("authorization", "secret")] {
-            outer.metadata.insert(name, value.parse().unwrap());
-        }
-        let cx = Cx::of(&mut outer);
-        let seen = cx.scope(async {
-            let mut inner = call(Kind::Unary, false);
-            inner.metadata.insert("baggage", "own=1".parse().unwrap());
-            hand_on(&mut inner);
-            inner.metadata
-        });
-        let seen = seen.await;
-        assert_eq!(seen.get("traceparent").unwrap(), "00-a-b-01");
+        let from =
+            [(PARENT, PLACE), (STATE, "a=1"), ("baggage", "tenant=1"), (TAG, "gray"), ("authorization", "secret")];
+        let seen = handed_on(&from, &[("baggage", "own=1")]).await;
+        assert_eq!(seen.get(PARENT).unwrap(), PLACE);
+        assert_eq!(seen.get(STATE).unwrap(), "a=1");
         assert_eq!(seen.get("baggage").unwrap(), "own=1");
-        assert!(seen.get("authorization").is_none(), "only trace context is handed on");
+        assert_eq!(seen.get(TAG).unwrap(), "gray");
+        assert!(seen.get("authorization").is_none(), "only trace and colour are handed on");
+        let seen = handed_on(&[(PARENT, "00-garbage"), (STATE, "a=1"), ("baggage", "tenant=1")], &[]).await;
+        assert!(!seen.contains_key(PARENT) && !seen.contains_key(STATE) && seen.contains_key("baggage"));
+        let seen = handed_on(&[(TAG, "gray")], &[]).await;
+        assert_eq!(seen.get(TAG).unwrap(), "gray", "also without a trace");
+    }
+
+    /// Keeps the fields of spans.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<(String, String)>>>);
+
+    impl Visit for Kept {
+        fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+            self.0.lock().unwrap().push((field.name().to_owned(), format!("{value:?}")));
+        }
+    }
+
+    impl Subscriber for Kept {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, span: &Attributes<'_>) -> Id {
+            span.record(&mut self.clone());
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, values: &Record<'_>) {
+            values.record(&mut self.clone());
+        }
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, _: &Event<'_>) {}
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
+    }
+
+    /// What comes below is told, and what the span says of itself.
+    fn told(side: Side, from: Option<&'static str>) -> (TraceContext, Vec<(String, String)>) {
+        let (below, kept) = (Arc::new(Mutex::new(None)), Kept::default());
+        let seen = below.clone();
+        let service = answering(move |call: Invocation| {
+            *seen.lock().unwrap() = parent(&call.metadata);
+            Ok(Reply::new(Payload::One(Frame::encode(&()))))
+        });
+        let mut call = call(Kind::Unary, false);
+        from.into_iter().for_each(|from| drop(call.metadata.insert(PARENT, from.parse().unwrap())));
+        with_default(kept.clone(), || {
+            futures_util::FutureExt::now_or_never(TraceLayer::new(side).layer(service).call(call)).unwrap().unwrap()
+        });
+        let fields = kept.0.lock().unwrap().clone();
+        let below = below.lock().unwrap().take();
+        (below.expect("what comes below is told"), fields)
+    }
+
+    #[test]
+    fn a_span_is_below_its_parent_and_what_comes_below_is_below_it() {
+        let above = TraceContext::parse(PLACE).unwrap();
+        for side in [Side::Client, Side::Server] {
+            let (own, fields) = told(side, Some(PLACE));
+            assert!(own.trace == above.trace && own.span != above.span && own.flags == above.flags);
+            for (name, value) in
+                [("trace_id", own.trace_id()), ("span_id", own.span_id()), ("parent_id", above.span_id())]
+            {
+                assert!(fields.contains(&(name.to_owned(), value)), "{name} of {fields:?}");
+            }
+            let ((one, fields), (other, _)) = (told(side, None), told(side, Some("00-garbage")));
+            assert_ne!((one.trace, one.span), (other.trace, other.span), "each is a trace of its own");
+            assert!(fields.iter().all(|(name, _)| name != "parent_id"), "{fields:?}");
+        }
     }
 }

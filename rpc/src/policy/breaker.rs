@@ -214,6 +214,11 @@ impl Breaker {
         gate == 0 || self.options.observe || gate <= micros(now)
     }
 
+    /// It is closed: it lets all through, and need not be asked.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.gate.load(Relaxed) == 0
+    }
+
     /// Lets a call through or not. Each that is let through is [`hear`](Self::hear)d of.
     pub(crate) fn lets_through(&self, now: Duration) -> bool {
         if self.gate.load(Relaxed) == 0 {

@@ -83,6 +83,12 @@ impl Concurrency {
         self.under_way.load(SeqCst)
     }
 
+    /// What it allows, in words.
+    pub(crate) fn rule(&self) -> String {
+        let by = if self.gradient.is_some() { "by latency" } else { "fixed" };
+        format!("{by}, line {}", self.line)
+    }
+
     fn free(&self) -> usize {
         self.limit().saturating_sub(self.under_way())
     }

@@ -8,11 +8,11 @@ use super::{
     permit::{Gate, InLine, Permit},
 };
 use crate::{
-    call::{BoxFuture, Invocation, Payload, Reason, Reply, Status},
+    call::{BoxFuture, Invocation, Reason, Reply, Status},
     layer::{
         Named,
         names::{POLICY, REASON, REFUSED},
-        settle,
+        settle::hear,
     },
 };
 use pin_project_lite::pin_project;
@@ -29,7 +29,7 @@ use tower_service::Service;
 /// Makes [`Guard`]s, which share one policy.
 #[derive(Debug)]
 pub struct GuardLayer<P> {
-    gate: Option<Arc<Gate<P>>>,
+    pub(super) gate: Option<Arc<Gate<P>>>,
     spares: fn(&Invocation) -> bool,
 }
 
@@ -160,7 +160,7 @@ impl<P: Policy> Gate<P> {
                 Ok((permit, call))
             }
             None => {
-                permit.ended(Outcome::Cancelled);
+                permit.ended(Outcome::Cancelled, Instant::now());
                 Err(self.late())
             }
         }
@@ -237,11 +237,14 @@ where
         loop {
             let next = match state.as_mut().project() {
                 StateProjection::Calling { call, permit } => {
-                    let result = ready!(call.poll(cx));
-                    return Poll::Ready(match permit.take() {
-                        Some(permit) => heard(result, permit),
-                        None => result,
-                    });
+                    // Looked at in place: an answer is not moved by each layer that it passes.
+                    let mut answered = call.poll(cx);
+                    if let Poll::Ready(result) = &mut answered
+                        && let Some(permit) = permit.take()
+                    {
+                        hear(result, permit);
+                    }
+                    return answered;
                 }
                 StateProjection::Waiting { wait, inner } => {
                     let (permit, call) = ready!(wait.as_mut().poll(cx))?;
@@ -254,23 +257,6 @@ where
                 },
             };
             state.set(next);
-        }
-    }
-}
-
-/// Tells the permit how the call ended, or hands it to the stream that answers it.
-fn heard<P: Policy>(result: Result<Reply, Status>, permit: Permit<P>) -> Result<Reply, Status> {
-    match result {
-        Ok(Reply { payload: Payload::Stream(stream), metadata, trailers }) => {
-            Ok(Reply { metadata, payload: Payload::Stream(settle(stream, permit)), trailers })
-        }
-        Ok(reply) => {
-            permit.ended(Outcome::Success);
-            Ok(reply)
-        }
-        Err(status) => {
-            permit.ended(Outcome::of(&status));
-            Err(status)
         }
     }
 }
@@ -288,7 +274,7 @@ mod tests {
         *,
     };
     use crate::{
-        call::{Code, Frame, Kind, Streaming},
+        call::{Code, Frame, Kind, Payload, Streaming},
         layer::testing::{answering, call, gated},
     };
     use futures_util::poll;

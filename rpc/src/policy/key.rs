@@ -3,12 +3,10 @@
 //! A key is a number, so that nothing a peer sends is kept; two that fall together share a limit, or an instance.
 
 use crate::{
-    call::{Invocation, Payload},
+    call::{Invocation, Payload, field},
     cluster::hash,
 };
-use bytes::{Buf, Bytes};
-use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
-use std::{net::IpAddr, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 /// What calls are told apart by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,7 +16,8 @@ pub enum Key {
     All,
     /// The method.
     Method,
-    /// Who calls: by its certificate in mutual TLS, else by its IP address. Nobody where nobody is known.
+    /// Who calls: by its name where that is known for sure, else by its certificate in mutual TLS, else by its IP address.
+    /// Nobody where nobody is known.
     Caller,
     /// The value of this metadata.
     Metadata(Arc<str>),
@@ -26,8 +25,17 @@ pub enum Key {
     Field(u32),
 }
 
-/// Fields that are looked through at most: a peer may send any number.
-const FIELDS: usize = 256;
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("nothing"),
+            Self::Method => f.write_str("the method"),
+            Self::Caller => f.write_str("the caller"),
+            Self::Metadata(name) => write!(f, "metadata {name}"),
+            Self::Field(number) => write!(f, "field {number}"),
+        }
+    }
+}
 
 impl Key {
     /// The value of metadata with this name.
@@ -41,6 +49,10 @@ impl Key {
             Self::All => Some(0),
             Self::Method => Some(hash(call.method.path().as_str().as_bytes())),
             Self::Caller => {
+                let proved = call.caller.as_ref().filter(|caller| caller.is_proved() && !caller.name().is_empty());
+                if let Some(caller) = proved {
+                    return Some(hash(caller.name().as_bytes()));
+                }
                 let peer = call.peer.as_ref()?;
                 match peer.certificates().first() {
                     Some(certificate) => Some(hash(certificate)),
@@ -52,31 +64,11 @@ impl Key {
             }
             Self::Metadata(name) => Some(hash(call.metadata.get(&**name)?.as_encoded_bytes())),
             Self::Field(number) => match &call.payload {
-                Payload::One(frame) => field(frame.message(), *number).map(|value| hash(&value)),
+                Payload::One(frame) => field(frame.message(), *number).map(|(_, value)| hash(&value)),
                 Payload::Stream(_) => None,
             },
         }
     }
-}
-
-/// The bytes of the first field with this number; `None` when it is not there, or the message cannot be read so far.
-fn field(mut message: Bytes, number: u32) -> Option<Bytes> {
-    for _ in 0..FIELDS {
-        if !message.has_remaining() {
-            return None;
-        }
-        let (tag, wire) = decode_key(&mut message).ok()?;
-        let mut value = message.clone();
-        skip_field(wire, tag, &mut message, DecodeContext::default()).ok()?;
-        if tag == number {
-            value.truncate(value.len() - message.len());
-            if wire == WireType::LengthDelimited {
-                decode_varint(&mut value).ok()?;
-            }
-            return Some(value);
-        }
-    }
-    None
 }
 
 #[cfg(test)]
@@ -84,19 +76,8 @@ mod tests {
     use super::*;
     use crate::{
         call::{Frame, Kind, Peer},
-        layer::testing::call,
+        layer::testing::{Request, call},
     };
-    use proptest::prelude::*;
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    struct Request {
-        #[prost(string, tag = "1")]
-        sku: String,
-        #[prost(uint32, tag = "2")]
-        quantity: u32,
-        #[prost(double, tag = "3")]
-        price: f64,
-    }
 
     fn request(sku: &str, quantity: u32) -> Invocation {
         let mut one = call(Kind::Unary, false);
@@ -122,22 +103,5 @@ mod tests {
         assert_eq!(Key::Caller.of(&one), Key::Caller.of(&other), "another port is the same caller");
         other.peer = Some(Peer::new(None, vec![vec![1]]));
         assert!(Key::Caller.of(&other).is_some_and(|key| Some(key) != Key::Caller.of(&one)));
-    }
-
-    #[test]
-    fn a_field_is_its_value_alone() {
-        let message = prost::Message::encode_to_vec(&Request { sku: "abc".into(), quantity: 300, price: 0.0 });
-        assert_eq!(field(message.clone().into(), 1).unwrap(), "abc");
-        assert_eq!(field(message.clone().into(), 2).unwrap(), &[0xac, 0x02][..]);
-        assert_eq!(field(message.into(), 3), None, "a default value is not sent");
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_looked_through(bytes in prop::collection::vec(any::<u8>(), 0..200), number in 0u32..9) {
-            if let Some(value) = field(Bytes::from(bytes.clone()), number) {
-                prop_assert!(value.len() <= bytes.len());
-            }
-        }
     }
 }

@@ -13,7 +13,7 @@
 //! | `outlier.rs` | which of several do worse than the others |
 //! | `concurrency.rs`, `gradient.rs` | how many calls at once: a number, or what the latency says |
 //! | `codel.rs` | who has stood in line for too long |
-//! | `rate.rs`, `pace.rs`, `store.rs` | how many calls per time; refused, or spread out |
+//! | `rate.rs`, `pace.rs`, `warm.rs`, `store.rs` | how many calls per time; refused, or spread out; of a rate that grows |
 //! | `key.rs` | of whom, and of what |
 //! | `limits.rs` | what a client or a server is set up with |
 
@@ -29,6 +29,7 @@ mod pace;
 mod permit;
 mod rate;
 mod store;
+mod warm;
 mod window;
 
 pub(crate) use breaker::Turn;
@@ -36,7 +37,8 @@ pub use breaker::{Breaker, BreakerOptions, BreakerState};
 pub use concurrency::{Concurrency, ConcurrencyOptions};
 pub use guard::{Guard, GuardLayer, Guarded};
 pub use key::Key;
-pub(crate) use limits::Limits;
+pub use limits::LimitState;
+pub(crate) use limits::{LimitLayers, Limits};
 pub use outlier::OutlierOptions;
 pub(crate) use outlier::{Seen, Verdict, judge};
 pub use rate::{Rate, RateLimit};

@@ -89,8 +89,8 @@ impl<P: Policy> Permit<P> {
     }
 
     /// The call has ended.
-    pub(super) fn ended(mut self, outcome: Outcome) {
-        self.hear(outcome, Instant::now());
+    pub(super) fn ended(mut self, outcome: Outcome, at: Instant) {
+        self.hear(outcome, at);
     }
 
     fn hear(&mut self, outcome: Outcome, moment: Instant) {
@@ -101,10 +101,9 @@ impl<P: Policy> Permit<P> {
     }
 }
 
-/// A stream is heard of at its last frame.
 impl<P: Policy> Settle for Permit<P> {
-    fn settle(&mut self, outcome: Result<(), &Status>) {
-        self.hear(outcome.map_or_else(Outcome::of, |()| Outcome::Success), Instant::now());
+    fn settle(&mut self, outcome: Result<(), &Status>, at: Instant) {
+        self.hear(outcome.map_or_else(Outcome::of, |()| Outcome::Success), at);
     }
 }
 

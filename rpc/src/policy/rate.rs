@@ -5,10 +5,17 @@ use super::{
     Admission, Decision, Ended, Key, Policy, Refusal,
     pace::Pace,
     store::{MAX_KEYS, Store, Told},
+    warm::Warm,
 };
 use crate::call::{Invocation, Reason};
-use governor::{Quota, RateLimiter, clock::Clock, middleware::NoOpMiddleware, nanos::Nanos};
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use governor::{
+    NotUntil, Quota, RateLimiter,
+    clock::Clock,
+    middleware::NoOpMiddleware,
+    nanos::Nanos,
+    state::{InMemoryState, NotKeyed},
+};
+use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
 /// A rate: so many calls per time, of all or of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +26,7 @@ pub struct Rate {
     key: Key,
     methods: Vec<Arc<str>>,
     pace: Option<Duration>,
+    warm_up: Option<Duration>,
 }
 
 impl Rate {
@@ -30,7 +38,7 @@ impl Rate {
     /// So many calls in this time. Both are at least 1, the time in nanoseconds.
     pub fn per(calls: u32, time: Duration) -> Self {
         let (calls, per) = (calls.max(1), time.max(Duration::from_nanos(1)));
-        Self { calls, per, burst: None, key: Key::All, methods: Vec::new(), pace: None }
+        Self { calls, per, burst: None, key: Key::All, methods: Vec::new(), pace: None, warm_up: None }
     }
 
     /// So many may come at once after a quiet time. Default: as many as may come in the time.
@@ -63,6 +71,38 @@ impl Rate {
         self.pace = Some(at_most);
         self
     }
+
+    /// Begins with a third of the rate, and of the burst, and grows to the whole in this time of use; a quiet time of the same
+    /// length makes it cold again. Together with [`paced`](Self::paced) calls are spread out at the rate of the moment. There is
+    /// then no key: all that the rule is for are one.
+    #[must_use]
+    pub fn warm_up(mut self, time: Duration) -> Self {
+        self.warm_up = Some(time).filter(|time| !time.is_zero());
+        self
+    }
+}
+
+/// As `50 in 1s, burst 10, by the caller, of Hold`.
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {:?}", self.calls, self.per)?;
+        match (self.pace, self.burst) {
+            (Some(at_most), _) => write!(f, ", spread out by {at_most:?} at most")?,
+            (None, Some(burst)) => write!(f, ", burst {burst}")?,
+            (None, None) => {}
+        }
+        if let Some(time) = self.warm_up {
+            write!(f, ", warm after {time:?}")?;
+        }
+        match &self.key {
+            Key::All => {}
+            key => write!(f, ", by {key}")?,
+        }
+        if !self.methods.is_empty() {
+            write!(f, ", of {}", self.methods.join(", "))?;
+        }
+        Ok(())
+    }
 }
 
 /// The policy: every rate must allow a call. Those that refuse are asked before those that spread out.
@@ -76,17 +116,22 @@ pub struct RateLimit {
 struct Rule {
     key: Key,
     methods: Vec<Arc<str>>,
+    /// Calls wait for their moment.
+    spreads: bool,
     kind: Kind,
 }
 
 #[derive(Debug)]
 enum Kind {
-    Refuse(Limiter),
+    RefuseAll(Direct),
+    Refuse(Keyed),
     Pace(Pace),
+    Warm(Warm),
 }
 
-/// governor's limiter over our store and our clock.
-type Limiter = RateLimiter<u64, Store, Told, NoOpMiddleware<Nanos>>;
+/// governor's limiter over our clock: of all calls as one, which takes no lock, and over our store.
+type Direct = RateLimiter<NotKeyed, InMemoryState, Told, NoOpMiddleware<Nanos>>;
+type Keyed = RateLimiter<u64, Store, Told, NoOpMiddleware<Nanos>>;
 
 /// What stands for the key of a call that has none.
 const NONE: u64 = 1;
@@ -96,24 +141,30 @@ impl RateLimit {
     pub fn new(rates: impl IntoIterator<Item = Rate>) -> Self {
         let clock = Told::default();
         let mut rules: Vec<Rule> = rates.into_iter().map(|rate| Rule::new(rate, &clock)).collect();
-        rules.sort_by_key(|rule| matches!(rule.kind, Kind::Pace(_)));
+        rules.sort_by_key(|rule| rule.spreads);
         Self { clock, rules }
     }
 }
 
 impl Rule {
-    fn new(Rate { calls, per, burst, key, methods, pace }: Rate, clock: &Told) -> Self {
+    fn new(Rate { calls, per, burst, key, methods, pace, warm_up }: Rate, clock: &Told) -> Self {
         let between = (per / calls).max(Duration::from_nanos(1));
-        let kind = match pace {
-            Some(at_most) => Kind::Pace(Pace::new(between, at_most)),
-            None => {
-                let burst = NonZeroU32::new(burst.unwrap_or(calls)).unwrap_or(NonZeroU32::MIN);
+        let burst = burst.unwrap_or(calls);
+        let kind = match (pace, warm_up) {
+            (Some(at_most), Some(time)) => Kind::Warm(Warm::new(between, 1, at_most, time)),
+            (None, Some(time)) => Kind::Warm(Warm::new(between, burst, Duration::ZERO, time)),
+            (Some(at_most), None) => Kind::Pace(Pace::new(between, at_most)),
+            (None, None) => {
+                let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
                 // A period of at least a nanosecond is a quota.
                 let quota = Quota::with_period(between).unwrap_or(Quota::per_second(burst)).allow_burst(burst);
-                Kind::Refuse(Limiter::new(quota, Store::new(clock.clone(), MAX_KEYS), clock.clone()))
+                match key {
+                    Key::All => Kind::RefuseAll(Direct::direct_with_clock(quota, clock.clone())),
+                    _ => Kind::Refuse(Keyed::new(quota, Store::new(clock.clone(), MAX_KEYS), clock.clone())),
+                }
             }
         };
-        Self { key, methods, kind }
+        Self { key, methods, spreads: pace.is_some(), kind }
     }
 
     fn is_for(&self, call: &Invocation) -> bool {
@@ -136,16 +187,26 @@ impl Policy for RateLimit {
         self.clock.tell(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX));
         let mut at = now;
         for rule in self.rules.iter().filter(|rule| rule.is_for(call.call)) {
+            let too_many =
+                |not: NotUntil<Nanos>| refuse("more calls than the rate allows", not.wait_time_from(self.clock.now()));
             match &rule.kind {
+                Kind::RefuseAll(limiter) => {
+                    if let Err(not) = limiter.check() {
+                        return too_many(not);
+                    }
+                }
                 Kind::Refuse(limiter) => {
-                    let key = rule.key.of(call.call).unwrap_or(NONE);
-                    if let Err(not) = limiter.check_key(&key) {
-                        return refuse("more calls than the rate allows", not.wait_time_from(self.clock.now()));
+                    if let Err(not) = limiter.check_key(&rule.key.of(call.call).unwrap_or(NONE)) {
+                        return too_many(not);
                     }
                 }
                 Kind::Pace(pace) => match pace.take(now, call.left) {
                     Ok(moment) => at = at.max(moment),
                     Err(after) => return refuse("more calls than the pace allows, and than may wait", after),
+                },
+                Kind::Warm(warm) => match warm.take(now, call.left) {
+                    Ok(moment) => at = at.max(moment),
+                    Err(after) => return refuse("more calls than the rate allows while it warms up", after),
                 },
             }
         }
@@ -207,6 +268,24 @@ mod tests {
         let mut free = of("10.0.0.1:1");
         free.method = Method::new("a.B", "D", call::Kind::Unary).unwrap();
         assert_eq!([&free, &free].map(|call| passes(&policy, call, 0)), [true, false], "the rule of all");
+    }
+
+    #[test]
+    fn a_rate_that_is_cold_lets_a_third_in() {
+        let call = of("10.0.0.1:1");
+        let second = |policy: &RateLimit, from: u64| (0..1000).filter(|ms| passes(policy, &call, from + ms)).count();
+        let rate = Rate::per_second(100).burst(1).warm_up(Duration::from_secs(10));
+        assert_eq!(rate.to_string(), "100 in 1s, burst 1, warm after 10s");
+        let policy = RateLimit::new([rate.clone()]);
+        assert!(second(&policy, 0).abs_diff(34) <= 1);
+        (1..15).for_each(|at| {
+            second(&policy, at * 1000);
+        });
+        assert!(second(&policy, 15_000).abs_diff(100) <= 1);
+        let spread = RateLimit::new([rate.paced(40 * MS)]);
+        assert_eq!(ask(&spread, &call, 0), Decision::Permit);
+        assert!(matches!(ask(&spread, &call, 0), Decision::At(at) if at > 29 * MS && at < 30 * MS));
+        assert!(matches!(ask(&spread, &call, 0), Decision::Refuse(refusal) if refusal.retry_after.is_some()));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Keys come from peers, so their number is bounded: those whose whole quota is there again go first, since they are as
 //! good as unknown. When all are in use, new ones share one place until there is room.
 
+use foldhash::fast::RandomState;
 use governor::{clock::Clock, nanos::Nanos, state::StateStore};
 use std::{
     collections::HashMap,
@@ -44,7 +45,7 @@ pub(super) struct Store {
 
 #[derive(Debug, Default)]
 struct Known {
-    keys: HashMap<u64, Nanos>,
+    keys: HashMap<u64, Nanos, RandomState>,
     /// What those share for whom there was no room.
     rest: Option<Nanos>,
 }

@@ -1,13 +1,24 @@
 //! A server: services, limits, and a way to end.
 
-use super::{Dispatch, Health, Phase, Place, Serve, Shutdown, Tally, builtin::Builtin, stack};
+use super::{Around, Dispatch, Health, Phase, Place, Serve, Shutdown, Tally, builtin::Builtin, stack};
 use crate::{
+    access::AccessLog,
+    auth::Auth,
     call::{CallService, Channel},
     edge::{HttpService, Setup},
-    policy::{ConcurrencyOptions, Limits, Rate},
+    policy::{ConcurrencyOptions, LimitLayers, LimitState, Limits, Rate},
     transport::{Accept, Http2Limits, Listen, Secure, Shared},
 };
-use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use mainstay_registry::Secret;
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 use tokio::{
     task::JoinHandle,
     time::{Instant, timeout},
@@ -20,6 +31,8 @@ pub struct Server {
     pub(super) services: Vec<Arc<dyn Serve>>,
     limits: Http2Limits,
     policies: Limits,
+    auth: Option<Auth>,
+    access: Option<AccessLog>,
     max_connections: Option<usize>,
     gzip: bool,
     secure: Option<Arc<dyn Secure>>,
@@ -31,6 +44,9 @@ pub struct Server {
 }
 
 type Wrap = Box<dyn FnOnce(Channel) -> Channel + Send>;
+
+/// How long those whose streams are cut have to take the status that says so.
+const PARTING: Duration = Duration::from_millis(250);
 
 /// Connections that a server accepts when nothing else is said.
 const MAX_CONNECTIONS: usize = 10_000;
@@ -77,6 +93,26 @@ impl Server {
         self
     }
 
+    /// Finds out who calls, and lets those call who may. Default: everybody may, and nobody is asked.
+    #[must_use]
+    pub fn auth(mut self, auth: Auth) -> Self {
+        self.auth = Some(auth);
+        self
+    }
+
+    /// Writes a line for each call that ends, health and reflection included. Default: none.
+    #[must_use]
+    pub fn access_log(mut self, log: AccessLog) -> Self {
+        self.access = Some(log);
+        self
+    }
+
+    /// Lets in who shows this token too.
+    pub(crate) fn shared_token(mut self, token: Secret) -> Self {
+        self.auth = Some(self.auth.take().unwrap_or_default().with_shared_token(token));
+        self
+    }
+
     /// Compresses answers of 512 bytes and more to callers that accept it.
     #[must_use]
     pub fn gzip(mut self, gzip: bool) -> Self {
@@ -119,11 +155,18 @@ impl Server {
         self
     }
 
+    /// A server that brings nothing along: neither health nor reflection.
+    pub fn bare() -> Self {
+        Self { builtin: Builtin::none(), ..Self::default() }
+    }
+
     /// Begins to serve on the current tokio runtime.
     pub fn start(self, accept: impl Accept) -> Running {
         let shutdown = Shutdown::default();
         let services = self.builtin.beside(&self.services, &self.place, &self.edge, &shutdown);
-        let (dispatch, service) = layered(&services, &self.place, &self.policies, self.layers);
+        let limits = self.policies.layers();
+        let around = Around { limits: limits.clone(), auth: self.auth, access: self.access.clone() };
+        let (dispatch, service) = layered(&services, &self.place, around, self.layers);
         let address = accept.local_address();
         let http1 = self.edge.http1.clone();
         let shared = Shared {
@@ -135,31 +178,33 @@ impl Server {
             gzip: self.gzip,
             calls: Tally::default(),
             began: Instant::now(),
+            shutdown,
+            parted: AtomicUsize::default(),
         };
         let listen = Arc::new(Listen {
             shared: Arc::new(shared),
             secure: self.secure,
-            shutdown,
             connections: Tally::default(),
             max_connections: self.max_connections.unwrap_or(MAX_CONNECTIONS),
         });
         let accepting = tokio::spawn(listen.clone().run(accept));
-        Running { listen, accepting, address, health: self.builtin.health }
+        Running { listen, accepting, address, health: self.builtin.health, limits, access: self.access }
     }
 
     /// The server as a service of HTTP, for use inside axum, hyper or tonic. It listens nowhere: connections, their
     /// limits and the drain are the host's affair.
     pub fn into_service(self) -> HttpService {
         let services = self.builtin.beside(&self.services, &self.place, &self.edge, &Shutdown::default());
-        let (dispatch, service) = layered(&services, &self.place, &self.policies, self.layers);
+        let around = Around { limits: self.policies.layers(), auth: self.auth, access: self.access };
+        let (dispatch, service) = layered(&services, &self.place, around, self.layers);
         self.edge.build(dispatch, service, self.limits.max_message, self.gzip).into_service()
     }
 }
 
 /// The services, and the user's layers around the server stack around them.
-fn layered(services: &[Arc<dyn Serve>], place: &Place, limits: &Limits, layers: Vec<Wrap>) -> (Dispatch, Channel) {
+fn layered(services: &[Arc<dyn Serve>], place: &Place, around: Around, layers: Vec<Wrap>) -> (Dispatch, Channel) {
     let dispatch = Dispatch::at(place, services.iter().map(|service| &**service));
-    let stack = Channel::of_stack(stack(dispatch.clone(), limits));
+    let stack = Channel::of_stack(stack(dispatch.clone(), around));
     let service = layers.into_iter().fold(stack, |inner, layer| layer(inner));
     (dispatch, service)
 }
@@ -178,6 +223,8 @@ pub struct Running {
     accepting: JoinHandle<io::Result<()>>,
     address: Option<SocketAddr>,
     pub(super) health: Health,
+    limits: LimitLayers,
+    access: Option<AccessLog>,
 }
 
 /// How a server ended.
@@ -209,6 +256,15 @@ impl Running {
         self.listen.shared.calls.count()
     }
 
+    /// How the limits of the server do; empty where none is set.
+    pub fn limits(&self) -> Vec<LimitState> {
+        self.limits.states()
+    }
+
+    pub(crate) fn limit_layers(&self) -> LimitLayers {
+        self.limits.clone()
+    }
+
     /// Waits until nothing can be accepted any more, which only a failure or a drain brings about. Cancel safe.
     ///
     /// # Errors
@@ -218,14 +274,26 @@ impl Running {
     }
 
     /// Ends the server: says so to whoever asks for its health, accepts nothing more, tells every peer to go elsewhere, waits for what is under way up to
-    /// `grace`, and cuts the rest.
+    /// `grace`, and cuts the rest. Streams that are left are told so in the last quarter of a second of the grace, or the last
+    /// quarter of a shorter one.
     pub async fn drain(&self, grace: Duration) -> Drained {
+        let shutdown = &self.listen.shared.shutdown;
         self.health.stop();
-        self.listen.shutdown.to(Phase::Draining);
-        let in_time = timeout(grace, self.listen.connections.zero()).await.is_ok();
-        let cut_calls = if in_time { 0 } else { self.calls() };
-        self.listen.shutdown.to(Phase::Closed);
+        shutdown.to(Phase::Draining);
+        let parting = PARTING.min(grace / 4);
+        let mut in_time = timeout(grace.saturating_sub(parting), self.listen.connections.zero()).await.is_ok();
+        if !in_time {
+            shutdown.to(Phase::Parting);
+            in_time = timeout(parting, self.listen.connections.zero()).await.is_ok();
+        }
+        let left = if in_time { 0 } else { self.calls() };
+        let cut_calls = left + self.listen.shared.parted.load(Relaxed);
+        shutdown.to(Phase::Closed);
         self.listen.connections.zero().await;
+        if let Some(log) = self.access.clone() {
+            // Its wait is bounded; a runtime that ends has nobody left to wait for.
+            let _ = tokio::task::spawn_blocking(move || log.flush()).await;
+        }
         Drained { cut_calls }
     }
 }

@@ -15,6 +15,8 @@ use tonic::Code;
 #[derive(Debug)]
 pub(super) struct Builtin {
     pub(super) health: Health,
+    /// Health is served.
+    tells_health: bool,
     reflection: bool,
     /// What the application tells Dubbo's consumers, and the key under which they ask for it.
     metadata: Option<(ServiceKey, Told)>,
@@ -22,11 +24,16 @@ pub(super) struct Builtin {
 
 impl Default for Builtin {
     fn default() -> Self {
-        Self { health: Health::default(), reflection: true, metadata: None }
+        Self { health: Health::default(), tells_health: true, reflection: true, metadata: None }
     }
 }
 
 impl Builtin {
+    /// Nothing but what the program serves.
+    pub(super) fn none() -> Self {
+        Self { tells_health: false, reflection: false, ..Self::default() }
+    }
+
     /// `services` and what the server brings along. A service that the program serves or mounts itself is left to it.
     pub(super) fn beside(
         &self,
@@ -40,7 +47,7 @@ impl Builtin {
         let served = |name: &str| {
             edge.mounts_service(name) || services.iter().any(|service| service.definition().full_name == name)
         };
-        if !served(health::DEFINITION.full_name) {
+        if self.tells_health && !served(health::DEFINITION.full_name) {
             all.push(Arc::new(health::HealthService { health: self.health.clone(), shutdown: shutdown.clone() }));
         }
         if self.reflection {
@@ -130,6 +137,6 @@ pub(super) const fn method(
 }
 
 /// How a stream without an end of its own ends when the server goes away.
-pub(super) fn draining() -> Status {
+pub(crate) fn draining() -> Status {
     Status::because(Reason::Draining, Code::Unavailable, "the server is shutting down")
 }

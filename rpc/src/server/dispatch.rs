@@ -13,6 +13,7 @@ use crate::{
     dubbo,
     layer::Named,
 };
+use foldhash::fast::RandomState;
 use mainstay_registry::ServiceKey;
 use std::{
     collections::{BTreeSet, HashMap},
@@ -29,9 +30,9 @@ pub(crate) struct Dispatch(Arc<Table>);
 
 #[derive(Default)]
 struct Table {
-    paths: HashMap<String, Vec<Arc<Route>>>,
+    paths: HashMap<String, Vec<Arc<Route>>, RandomState>,
     /// What each service answers to without saying so.
-    unsaid: HashMap<String, Vec<Arc<Route>>>,
+    unsaid: HashMap<String, Vec<Arc<Route>>, RandomState>,
     services: Vec<&'static ServiceDef>,
 }
 

@@ -22,6 +22,8 @@ mod tally;
 
 #[cfg(feature = "server")]
 pub use builder::{Drained, Running, Server};
+#[cfg(feature = "server")]
+pub(crate) use builtin::draining;
 pub(crate) use dispatch::Dispatch;
 #[cfg(feature = "server")]
 pub(crate) use dispatch::{Place, Route};
@@ -34,7 +36,7 @@ pub(crate) use routes::takes_one;
 pub use routes::{Routes, Serve};
 #[cfg(feature = "server")]
 pub(crate) use shutdown::{Phase, Shutdown};
-pub(crate) use stack::stack;
+pub(crate) use stack::{Around, stack};
 #[cfg(feature = "server")]
 pub(crate) use stopwatch::Stopwatch;
 pub(crate) use tally::{Counted, Tally};

@@ -126,8 +126,7 @@ where
     Box::pin(cx.scope(async move {
         let response = function.await.map_err(|error| failed(error, &own))?;
         let mut reply = Reply::new(Payload::One(Frame::encode(&response)));
-        reply.metadata = own.take_headers();
-        reply.trailers = own.take_trailers();
+        (reply.metadata, reply.trailers) = own.take_beside();
         Ok(reply)
     }))
 }
@@ -143,8 +142,7 @@ where
     Box::pin(cx.scope(async move {
         let response = function.await.map_err(|error| failed(error, &own))?;
         let mut reply = Reply::new(Payload::Stream(response.encode()));
-        reply.metadata = own.take_headers();
-        reply.trailers = own.take_trailers();
+        (reply.metadata, reply.trailers) = own.take_beside();
         Ok(reply)
     }))
 }
@@ -152,7 +150,7 @@ where
 /// The status of a service's error, with what the handler sends beside it.
 fn failed(error: impl ServiceError, cx: &Cx) -> Status {
     let mut status = error.into_status();
-    let trailers = cx.take_trailers();
+    let (_, trailers) = cx.take_beside();
     if !trailers.is_empty() {
         let mut headers = trailers.into_headers();
         headers.extend(std::mem::take(status.metadata_mut()).into_headers());

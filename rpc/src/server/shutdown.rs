@@ -1,7 +1,8 @@
 //! How a server ends: in an order that can be recited.
 //!
-//! Serving → Draining (no new connections, GOAWAY on the old ones, what is under way goes on) → Closed (what is left is
-//! cut). What comes before, health and the registry, is the application's part.
+//! Serving → Draining (no new connections, GOAWAY on the old ones, what is under way goes on) → Parting (streams that are
+//! still open are ended with a status that says why) → Closed (what is left is cut). What comes before, health and the
+//! registry, is the application's part.
 
 use tokio::sync::watch;
 
@@ -10,6 +11,7 @@ use tokio::sync::watch;
 pub(crate) enum Phase {
     Serving,
     Draining,
+    Parting,
     Closed,
 }
 

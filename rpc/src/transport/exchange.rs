@@ -10,16 +10,15 @@ use super::{
 };
 use crate::{
     call::{BoxFuture, FrameStream, Invocation, Payload, Reply, Status},
-    server::{Counted, Route, Stopwatch, Tally, takes_one},
+    server::{Counted, Phase, Route, Stopwatch, Tally, draining, takes_one},
 };
 use bytes::Bytes;
-use futures_util::FutureExt;
 use h2::{RecvStream, server::SendResponse};
 use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use std::{
-    future::poll_fn,
-    panic::AssertUnwindSafe,
-    sync::Arc,
+    future::{poll_fn, ready},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll},
 };
 use tokio::time::{Instant, sleep_until};
@@ -136,15 +135,18 @@ impl How {
 }
 
 /// Lets the server stack answer a call, within its deadline; `None` when whoever asked is gone.
-async fn handle(link: &Link, call: Invocation, respond: &mut SendResponse<Charged>) -> Result<Option<Reply>, Status> {
-    let service = &link.shared.service;
-    let work = AssertUnwindSafe(async move { service.invoke(call).await }).catch_unwind();
-    let mut work = std::pin::pin!(work);
-    poll_fn(|cx| match work.as_mut().poll(cx) {
-        Poll::Ready(result) => Poll::Ready(result.unwrap_or_else(|_| Err(panicked())).map(Some)),
-        Poll::Pending => respond.poll_reset(cx).map(|_| Ok(None)),
+fn handle<'a>(
+    link: &Link,
+    call: Invocation,
+    respond: &'a mut SendResponse<Charged>,
+) -> impl Future<Output = Result<Option<Reply>, Status>> + use<'a> {
+    let begun = catch_unwind(AssertUnwindSafe(|| link.shared.service.invoke(call)));
+    let mut work = begun.unwrap_or_else(|_| Box::pin(ready(Err(panicked()))));
+    poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
+        Ok(Poll::Ready(result)) => Poll::Ready(result.map(Some)),
+        Ok(Poll::Pending) => respond.poll_reset(cx).map(|_| Ok(None)),
+        Err(_) => Poll::Ready(Err(panicked())),
     })
-    .await
 }
 
 /// Bounds the time that work may take.
@@ -187,7 +189,7 @@ async fn write(link: &Link, reply: Reply, how: How, mut respond: SendResponse<Ch
             None => finish(out, trailers, how, Ok(())),
             Some(large) => Box::pin(write_large(out, large, trailers, how)).await,
         },
-        Payload::Stream(frames) => Box::pin(write_stream(out, frames, trailers, how)).await,
+        Payload::Stream(frames) => Box::pin(write_stream(link, out, frames, trailers, how)).await,
     }
 }
 
@@ -196,13 +198,26 @@ async fn write_large(mut out: Outgoing, large: Bytes, trailers: HeaderMap, how: 
     finish(out, trailers, how, ended)
 }
 
+/// A stream may have no end of its own: one that is cut by the end of the server says so, and does not look as if all had
+/// been said.
 async fn write_stream(
+    link: &Link,
     mut out: Outgoing,
     mut frames: FrameStream,
     mut trailers: HeaderMap,
     how: How,
 ) -> Result<(), Stopped> {
-    let ended = in_time(how.deadline, out.send_all(&mut frames)).await?;
+    let sent = async {
+        tokio::select! {
+            biased;
+            ended = out.send_all(&mut frames) => ended,
+            () = link.shared.shutdown.reached(Phase::Parting) => {
+                link.shared.parted.fetch_add(1, Relaxed);
+                Ok(Err(draining()))
+            }
+        }
+    };
+    let ended = in_time(how.deadline, sent).await?;
     trailers.extend(frames.as_mut().take_trailers().into_headers());
     finish(out, trailers, how, ended)
 }

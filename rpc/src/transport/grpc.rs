@@ -76,12 +76,16 @@ pub(crate) fn parse_timeout(value: &HeaderValue) -> Result<Duration, String> {
 /// the oldest text of a name to the newest: with a new one in every call that costs more than all the rest of a head.
 /// Rounding up is safe because the caller keeps its own clock. (gRPC's core rounds for the same reason.)
 pub(crate) fn format_timeout(timeout: Duration) -> HeaderValue {
-    let (mut n, mut zeros) = (timeout.as_nanos().div_ceil(1000), 0);
+    /// In microseconds: more is as good as for ever, and does not fit into what is written.
+    const LONGEST: u64 = 1_000_000_000_000_000_000;
+    let micros = timeout.as_secs().saturating_mul(1_000_000);
+    let micros = micros.saturating_add(timeout.subsec_nanos().div_ceil(1000).into()).min(LONGEST);
+    let (mut n, mut zeros) = (micros, 0);
     while n >= 1000 {
         n = n.div_ceil(10);
         zeros += 1;
     }
-    let micros = n * 10u128.pow(zeros);
+    let micros = n * 10u64.pow(zeros);
     let (n, unit) = match micros {
         ..1_000 => (micros, b'u'),
         1_000..100_000_000_000 if zeros >= 3 => (micros / 1_000, b'm'),
@@ -114,8 +118,12 @@ pub(crate) fn status_headers(status: Status) -> HeaderMap {
         let details = BASE64.encode(status.details());
         headers.insert(GRPC_DETAILS, HeaderValue::from_maybe_shared(Bytes::from(details)).expect("base64"));
     }
+    // Whoever made the status said no where its reason alone would let others try.
+    let no_more = status.reason().retryable() && !status.retryable();
     if let Some(after) = status.retry_after() {
         headers.insert(GRPC_PUSHBACK, HeaderValue::from(after.as_millis().min(u64::MAX.into()) as u64));
+    } else if no_more {
+        headers.insert(GRPC_PUSHBACK, HeaderValue::from_static("-1"));
     }
     headers
 }
@@ -286,6 +294,19 @@ mod tests {
         assert_eq!(read.info(), status.info());
         assert_eq!(read.retry_after(), status.retry_after());
         assert_eq!(read.metadata().get("tenant").unwrap(), "t");
+    }
+
+    #[test]
+    fn the_wish_for_no_further_try_survives_the_wire() {
+        let lost = Status::because(Reason::RemoteUnavailable, Code::Unavailable, "lost below");
+        for (status, retryable) in [
+            (lost.clone(), true),
+            (lost.not_retryable(), false),
+            (Status::new(Code::Unavailable, "closed today"), true),
+        ] {
+            let read = read_status(status_headers(status.clone())).unwrap().unwrap_err();
+            assert_eq!(read.retryable(), retryable, "{status:?}");
+        }
     }
 
     #[test]

@@ -1,16 +1,13 @@
 //! What the head of a gRPC request says, over whichever HTTP it came, and how one is refused.
 
 use super::grpc::{
-    self, APPLICATION_GRPC, GRPC_ACCEPT_ENCODING, GRPC_ENCODING, GRPC_TIMEOUT, SERVICE_GROUP, SERVICE_VERSION,
+    self, APPLICATION_GRPC, CONSUMER, GRPC_ACCEPT_ENCODING, GRPC_ENCODING, GRPC_TIMEOUT, SERVICE_GROUP, SERVICE_VERSION,
 };
 use crate::{
     call::{Invocation, Payload, Peer, Reason, Status},
     server::{Dispatch, Route},
 };
-use http::{
-    HeaderMap, HeaderValue, Response,
-    header::{CONTENT_TYPE, HeaderName},
-};
+use http::{HeaderMap, HeaderValue, Response, header::CONTENT_TYPE};
 use std::sync::Arc;
 use tokio::time::Instant;
 use tonic::{Code, metadata::MetadataMap};
@@ -38,23 +35,24 @@ impl Head {
         now: Instant,
     ) -> Result<Self, Box<Response<()>>> {
         let refuse = |status| Box::new(refusal(status));
-        let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-        let (version, group) = (text(SERVICE_VERSION), text(SERVICE_GROUP));
-        let route = dispatch.find(path, version, group).map_err(refuse)?.clone();
-        let gzip_in = match headers.get(GRPC_ENCODING).map(HeaderValue::as_bytes) {
+        let said = Said::of(&headers);
+        let text = |value: Option<&HeaderValue>| value.and_then(|value| value.to_str().ok()).map(Arc::<str>::from);
+        let (version, group) = (text(said.version), text(said.group));
+        let route = dispatch.find(path, version.as_deref(), group.as_deref()).map_err(refuse)?.clone();
+        let gzip_in = match said.encoding.map(HeaderValue::as_bytes) {
             None | Some(b"identity" | b"") => false,
             Some(b"gzip") => true,
             Some(other) => return Err(unknown_encoding(other)),
         };
-        let deadline = match headers.get(GRPC_TIMEOUT).filter(|value| !value.is_empty()) {
+        let deadline = match said.timeout.filter(|value| !value.is_empty()) {
             None => None,
             Some(value) => Some(grpc::parse_timeout(value).map_err(|text| refuse(bad_request(text)))?),
         };
         // A deadline further away than the clock can say is none.
         let deadline = deadline.and_then(|timeout| now.checked_add(timeout));
-        let gzip_out = gzip && text(GRPC_ACCEPT_ENCODING).is_some_and(lists_gzip);
-        let (version, group) = (version.map(Arc::from), group.map(Arc::from));
-        let dubbo = grpc::is_of_dubbo(&headers);
+        let accepts = || said.accepts.and_then(|value| value.to_str().ok());
+        let gzip_out = gzip && accepts().is_some_and(lists_gzip);
+        let dubbo = said.consumer && grpc::is_of_dubbo(&headers);
         Ok(Self { route, deadline, version, group, gzip_in, gzip_out, dubbo, metadata: headers })
     }
 
@@ -68,6 +66,39 @@ impl Head {
         call.peer = peer;
         call.gzip = self.gzip_out;
         call
+    }
+}
+
+/// What a head says to the transport, by the first word on each. It is gathered in one walk, for a head is short, and most
+/// of what is asked for is not there: each look that finds nothing would hash a name.
+#[derive(Default)]
+struct Said<'a> {
+    version: Option<&'a HeaderValue>,
+    group: Option<&'a HeaderValue>,
+    encoding: Option<&'a HeaderValue>,
+    accepts: Option<&'a HeaderValue>,
+    timeout: Option<&'a HeaderValue>,
+    consumer: bool,
+}
+
+impl<'a> Said<'a> {
+    fn of(headers: &'a HeaderMap) -> Self {
+        let mut said = Self::default();
+        for (name, value) in headers {
+            let word = match name {
+                name if *name == GRPC_TIMEOUT => &mut said.timeout,
+                name if *name == GRPC_ENCODING => &mut said.encoding,
+                name if *name == GRPC_ACCEPT_ENCODING => &mut said.accepts,
+                name if *name == SERVICE_VERSION => &mut said.version,
+                name if *name == SERVICE_GROUP => &mut said.group,
+                name => {
+                    said.consumer |= *name == CONSUMER;
+                    continue;
+                }
+            };
+            word.get_or_insert(value);
+        }
+        said
     }
 }
 

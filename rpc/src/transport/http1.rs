@@ -7,7 +7,7 @@ use super::{io::Io, server::Shared};
 use crate::{
     call::Peer,
     edge::Body,
-    server::{Counted, Phase, Shutdown, Tally},
+    server::{Counted, Phase, Tally},
 };
 use bytes::Bytes;
 use http::{Request, Response};
@@ -32,8 +32,8 @@ use tokio::{
 const LINGER: Duration = Duration::from_millis(500);
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(io: impl Io, peer: Peer, shared: &Arc<Shared>, shutdown: &Shutdown) {
-    let limits = &shared.http1;
+pub(crate) async fn serve(io: impl Io, peer: Peer, shared: &Arc<Shared>) {
+    let (limits, shutdown) = (&shared.http1, &shared.shutdown);
     let under_way = Tally::default();
     let service = service_fn(|request| {
         let (shared, peer, counted) = (shared.clone(), peer.clone(), [shared.calls.enter(), under_way.enter()]);

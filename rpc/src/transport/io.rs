@@ -4,7 +4,7 @@
 //! noticing. Streams are boxed: one dynamic call per burst is nothing, and nobody above carries a type parameter.
 
 use crate::call::{BoxFuture, Peer};
-use std::{fmt, io};
+use std::{fmt, io, sync::Arc};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A byte stream.
@@ -51,6 +51,16 @@ pub trait Connect: Send + Sync + fmt::Debug + 'static {
     /// `https` when what it opens is encrypted, else `http`.
     fn scheme(&self) -> http::uri::Scheme {
         http::uri::Scheme::HTTP
+    }
+}
+
+impl Connect for Arc<dyn Connect> {
+    fn connect<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, io::Result<BoxIo>> {
+        self.as_ref().connect(target)
+    }
+
+    fn scheme(&self) -> http::uri::Scheme {
+        self.as_ref().scheme()
     }
 }
 

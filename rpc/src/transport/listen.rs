@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     call::Peer,
-    server::{Phase, Shutdown, Tally},
+    server::{Phase, Tally},
 };
 use std::{future::poll_fn, io, pin::pin, sync::Arc, task::Poll};
 use tokio::time::timeout;
@@ -18,7 +18,6 @@ use tokio::time::timeout;
 pub(crate) struct Listen {
     pub(crate) shared: Arc<Shared>,
     pub(crate) secure: Option<Arc<dyn Secure>>,
-    pub(crate) shutdown: Shutdown,
     /// Connections that are open, handshakes included.
     pub(crate) connections: Tally,
     /// Above this no further connection is accepted until one closes.
@@ -31,7 +30,7 @@ impl Listen {
     /// # Errors
     /// When nothing can be accepted any more.
     pub(crate) async fn run(self: Arc<Self>, mut accept: impl Accept) -> io::Result<()> {
-        let mut draining = pin!(self.shutdown.reached(Phase::Draining));
+        let mut draining = pin!(self.shared.shutdown.reached(Phase::Draining));
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -58,12 +57,12 @@ impl Listen {
         let shake = timeout(self.shared.limits.handshake_timeout, self.shake(accepted));
         let shaken = tokio::select! {
             // Who has not finished shaking hands has nothing under way: a drain does not wait for it.
-            () = self.shutdown.reached(Phase::Draining) => return,
+            () = self.shared.shutdown.reached(Phase::Draining) => return,
             shaken = shake => shaken,
         };
         match shaken {
             Ok(Ok(Shaken::Http2(connection))) => self.drive(connection).await,
-            Ok(Ok(Shaken::Http1(io, peer))) => http1::serve(io, peer, &self.shared, &self.shutdown).await,
+            Ok(Ok(Shaken::Http1(io, peer))) => http1::serve(io, peer, &self.shared).await,
             Ok(Err(error)) => tracing::debug!(?address, %error, "a handshake failed"),
             Err(_) => tracing::debug!(?address, "a handshake took too long"),
         }
@@ -86,8 +85,8 @@ impl Listen {
     }
 
     async fn drive(&self, mut connection: Box<Connection>) {
-        let mut draining = pin!(self.shutdown.reached(Phase::Draining));
-        let mut closed = pin!(self.shutdown.reached(Phase::Closed));
+        let mut draining = pin!(self.shared.shutdown.reached(Phase::Draining));
+        let mut closed = pin!(self.shared.shutdown.reached(Phase::Closed));
         let mut drained = false;
         poll_fn(|cx| {
             if !drained && draining.as_mut().poll(cx).is_ready() {

@@ -17,13 +17,13 @@ use super::{
 use crate::{
     call::{Channel, Peer},
     edge::Entry,
-    server::{Dispatch, Stopwatch, Tally},
+    server::{Dispatch, Shutdown, Stopwatch, Tally},
 };
 use h2::{RecvStream, server::SendResponse};
 use http::Request;
 use std::{
     collections::VecDeque,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicUsize},
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
@@ -56,6 +56,10 @@ pub(crate) struct Shared {
     pub(crate) calls: Tally,
     /// When the server began: what the times of inline decisions count from.
     pub(crate) began: Instant,
+    /// How far it is on its way to its end.
+    pub(crate) shutdown: Shutdown,
+    /// Streams that were ended because it was their time.
+    pub(crate) parted: AtomicUsize,
 }
 
 /// One connection.

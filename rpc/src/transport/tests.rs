@@ -95,7 +95,7 @@ impl Service<crate::call::Invocation> for Over {
 
     fn call(&mut self, call: crate::call::Invocation) -> Self::Future {
         let connection = self.0.clone();
-        Box::pin(async move { connection.call(call).await })
+        Box::pin(async move { connection.call(call, Instant::now()).await })
     }
 }
 
@@ -120,11 +120,12 @@ impl Bed {
             gzip: true,
             calls: Tally::default(),
             began: Instant::now(),
+            shutdown: Shutdown::default(),
+            parted: Default::default(),
         };
         let listen = Arc::new(Listen {
             shared: Arc::new(shared),
             secure: None,
-            shutdown: Shutdown::default(),
             connections: Tally::default(),
             max_connections: 10,
         });
@@ -224,7 +225,7 @@ async fn a_drain_finishes_what_is_under_way_and_takes_nothing_new() {
     while bed.listen.connections.count() < 2 {
         tokio::task::yield_now().await;
     }
-    bed.listen.shutdown.to(Phase::Draining);
+    bed.listen.shared.shutdown.to(Phase::Draining);
     // The half-open handshake is cut at once; the stream goes on.
     bed.listen.connections.below(2).await;
     drop(half_open);
@@ -253,7 +254,7 @@ async fn closing_cuts_what_does_not_end() {
     while bed.waiting.count() == 0 {
         tokio::task::yield_now().await;
     }
-    bed.listen.shutdown.to(Phase::Closed);
+    bed.listen.shared.shutdown.to(Phase::Closed);
     let cut = call.await.unwrap().unwrap_err().into_status();
     assert_eq!(cut.code(), Code::Unavailable);
     bed.listen.connections.zero().await;
@@ -300,7 +301,7 @@ async fn a_call_that_is_dropped_while_it_waits_for_its_turn_is_never_made() {
 async fn a_call_on_a_connection_that_has_ended_was_not_made() {
     let bed = Bed::start(Http2Limits::default());
     let (connection, client) = bed.connect().await;
-    bed.listen.shutdown.to(Phase::Closed);
+    bed.listen.shared.shutdown.to(Phase::Closed);
     connection.closed().await;
     let failed = status(client.unary::<_, String, Status>(0, "late".to_owned()).await);
     assert!(failed.retryable() && !failed.reached_server(), "{failed:?}");

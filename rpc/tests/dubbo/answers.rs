@@ -99,6 +99,8 @@ async fn the_status_is_found_wherever_a_peer_puts_it() {
     // Trailers only, under a code of HTTP that says less.
     let unknown = failed(grpc(404, &[("grpc-status", "12"), ("grpc-message", "Invoker for gRPC not found")])).await;
     assert_eq!((unknown.code(), unknown.message()), (Code::Unimplemented, "Invoker for gRPC not found"));
+    // Java that ends says so too, and another may have what is looked for.
+    assert!(!unknown.reached_server() && unknown.reason() == Reason::StreamRefused, "{unknown:?}");
     let raw = failed(grpc(500, &[("grpc-status", "2"), ("grpc-message", "sold out: 100% + ??")])).await;
     assert_eq!((raw.code(), raw.message(), raw.retryable()), (Code::Unknown, "sold out: 100% + ??", false));
     let late = failed(grpc(408, &[("grpc-status", "2")])).await;

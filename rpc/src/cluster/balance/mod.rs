@@ -9,9 +9,11 @@
 //! | `least.rs` | the fewest calls under way, or the shortest expected answer | flat from 16 on |
 //! | `ring.rs` | the same one for the same key | a search, nearly flat |
 //! | `sticky.rs` | the last one again | flat |
+//! | `first.rs` | the first that can be used | flat while all can |
 //! | `shares.rs` | what a weight is worth among the others | |
 //! | `ramp.rs` | what of its weight counts while it warms up | |
 
+mod first;
 mod least;
 mod p2c;
 mod ramp;
@@ -21,6 +23,7 @@ mod round_robin;
 mod shares;
 mod sticky;
 
+pub(crate) use first::First;
 use least::Least;
 use p2c::P2c;
 pub(crate) use ramp::{Ages, millis, ramp};

@@ -45,7 +45,7 @@ async fn an_endpoint_that_answers_no_connection_costs_no_call_anything() {
         assert_eq!(unary(&client, READ).await.unwrap(), 1);
         assert!(began.elapsed() <= 2 * MS, "{:?}", began.elapsed());
     }
-    let states: Vec<_> = endpoints(&cluster).iter().map(|e| e.live.pool.connectivity()).collect();
+    let states: Vec<_> = endpoints(&cluster).iter().map(|e| e.connectivity()).collect();
     assert_eq!(states, [Connectivity::Ready, Connectivity::Connecting, Connectivity::TransientFailure]);
     assert!(world.dials(3) < 8, "{}", world.dials(3));
 }
@@ -98,7 +98,7 @@ async fn connections_grow_with_the_calls_and_go_when_they_are_not_needed() {
         many(400).await;
     }
     assert_eq!((world.dials(1), world.servers[&1].1.connections()), (4, 4), "up to the bound");
-    assert_eq!(endpoints(&cluster)[0].live.load.in_flight(), 0);
+    assert_eq!(endpoints(&cluster)[0].known().map_or(0, |live| live.load.in_flight()), 0);
     sleep(100 * S).await;
     assert_eq!(world.servers[&1].1.connections(), 1);
     many(1).await;
@@ -116,7 +116,7 @@ async fn a_call_that_is_dropped_is_not_counted_any_more() {
         async move { unary(&client, READ).await }
     });
     until("the call is at the server", || world.seen(1) == ["read"]).await;
-    let in_flight = || endpoints(&cluster)[0].live.load.in_flight();
+    let in_flight = || endpoints(&cluster)[0].known().map_or(0, |live| live.load.in_flight());
     assert_eq!(in_flight(), 1);
     call.abort();
     until("the load is released", || in_flight() == 0).await;
@@ -136,4 +136,18 @@ async fn the_fast_one_gets_the_calls() {
     }
     let seen = [1, 2, 3].map(|port| world.seen(port).len());
     assert!(seen[0] <= 3 && seen[1] > 80 && seen[2] > 80, "{seen:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_knows_many_and_calls_few_pays_for_few() {
+    let mut world = World::default();
+    for port in 1..=200 {
+        world.serve(port, Way::After(Duration::ZERO));
+    }
+    let (client, cluster) = world.client();
+    for _ in 0..5 {
+        unary(&client, READ).await.unwrap();
+    }
+    let known = endpoints(&cluster).iter().filter(|one| one.own().is_some()).count();
+    assert!((1..20).contains(&known), "{known}");
 }

@@ -6,6 +6,8 @@ mod failing;
 mod health;
 mod limits;
 mod registry;
+mod rules;
+mod spread;
 
 use super::{Cluster, Connectivity, Settings};
 use crate::{
@@ -13,8 +15,8 @@ use crate::{
         BoxFuture, CallError, CallOptions, Channel, Code, Cx, Kind, MethodDef, Reason, ServiceDef, Status, Streaming,
         timeout,
     },
-    client::{Client, ConnectBuilder, connect, stack},
-    layer::RetryOptions,
+    client::{Above, Client, ConnectBuilder, connect, stack},
+    layer::{Cares, FailureLayer, RetryOptions, Ruled},
     policy::Limits,
     schema::{MessageRef, Types},
     server::{Routes, Running, Serve, Server},
@@ -238,7 +240,17 @@ fn over(discover: Arc<dyn Discover>, net: Net) -> (Client, Cluster) {
     (
         Client::new(
             &DEFINITION,
-            Channel::of_stack(stack(cluster.clone(), RetryOptions::default(), &Limits::default(), None)),
+            Channel::of_stack(stack(
+                cluster.clone(),
+                Above {
+                    failure: FailureLayer::new(Cares::default(), &DEFINITION).unwrap(),
+                    ruled: Ruled::layer(None, None),
+                },
+                RetryOptions::default(),
+                &Limits::default().layers(),
+                None,
+                None,
+            )),
         ),
         cluster,
     )

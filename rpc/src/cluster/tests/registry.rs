@@ -1,6 +1,7 @@
 //! What the registry says, does not say any more, and says wrongly.
 
 use super::*;
+use mainstay_registry::InstanceSet;
 
 #[tokio::test(start_paused = true)]
 async fn an_instance_that_is_withdrawn_gets_no_call_and_ends_those_it_has() {
@@ -42,7 +43,7 @@ impl Discover for Failing {
                 changes
             }
             None => {
-                feed.publish(BTreeMap::new(), &BTreeMap::new());
+                feed.publish(InstanceSet::new(), &BTreeMap::new());
                 let changes = feed.subscribe();
                 changes.keeping(Arc::new(feed))
             }
@@ -67,7 +68,7 @@ async fn what_was_known_is_kept_while_the_registry_is_unwell() {
         world.serve(1, Way::After(Duration::ZERO));
         let told = Feed::new();
         let one = Instance::new("stock", "h", 1).with_id(InstanceId::new("1"));
-        told.publish([(one.id.clone(), Arc::new(one))].into(), &BTreeMap::new());
+        told.publish([one].into_iter().collect(), &BTreeMap::new());
         let (client, cluster) = over(Arc::new(Failing { first: Mutex::new(Some(told)), unwell }), world.net.clone());
         assert_eq!(unary(&client, READ).await.unwrap(), 1);
         sleep(S).await;

@@ -76,6 +76,13 @@ impl Why {
     }
 }
 
+impl Why {
+    /// What sending again can do has been done, or must not be: neither should those do it who are told of the failure.
+    pub(crate) fn is_final(self, retried: u32) -> bool {
+        matches!(self, Self::Budget) || (matches!(self, Self::Spent) && retried > 0)
+    }
+}
+
 /// How often a call that nobody saw moves on.
 pub(crate) const MOVES: u32 = 3;
 

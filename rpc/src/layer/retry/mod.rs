@@ -1,6 +1,9 @@
 //! Sends a failed call again: the one layer that does so in time. Failover is this layer above the cluster: it writes
 //! down who was tried, and the cluster reads it.
 //!
+//! What was sent again in vain, or could not be for want of budget, is handed on with the wish that nobody does so any
+//! more: a service that answers with it passes the wish on, and its callers do not multiply these tries by their own.
+//!
 //! The decisions are in `decide.rs` and `budget.rs`; here is the future that carries them out. A call that succeeds
 //! costs a copy of pointers and a count.
 
@@ -169,14 +172,19 @@ where
         let mut this = self.project();
         loop {
             let next = match this.state.as_mut().project() {
-                StateProjection::Calling { call } => match ready!(call.poll(cx)) {
-                    Ok(reply) => return Poll::Ready(Ok(reply)),
-                    Err(status) => match this.plan.after(&status) {
-                        None => return Poll::Ready(Err(status)),
+                StateProjection::Calling { call } => {
+                    // Looked at in place: an answer is not moved by each layer that it passes.
+                    let mut answered = call.poll(cx);
+                    let wait = match &mut answered {
+                        Poll::Ready(Err(status)) => this.plan.after(status),
+                        _ => None,
+                    };
+                    match wait {
+                        None => return answered,
                         Some(Duration::ZERO) => this.plan.send(),
                         Some(wait) => Some(State::Waiting { timer: Box::pin(sleep(wait)) }),
-                    },
-                },
+                    }
+                }
                 StateProjection::Waiting { timer } => {
                     ready!(timer.as_mut().poll(cx));
                     this.plan.send()
@@ -197,7 +205,7 @@ fn of_a_retry() -> bool {
 impl<S> Plan<S> {
     /// How long to wait before the call is sent again; `None` when it is not.
     #[cold]
-    fn after(&mut self, status: &Status) -> Option<Duration> {
+    fn after(&mut self, status: &mut Status) -> Option<Duration> {
         let now = Instant::now();
         let shared = &self.shared;
         let decision = match &self.copy {
@@ -229,6 +237,9 @@ impl<S> Plan<S> {
             Decision::GiveUp(why) => {
                 if matches!(why, Why::Spent | Why::NoTime | Why::Budget) {
                     metrics::counter!(RETRIES_REFUSED, REASON => why.as_str()).increment(1);
+                }
+                if why.is_final(self.retried) {
+                    status.set_not_retryable();
                 }
                 return None;
             }
@@ -316,6 +327,17 @@ mod tests {
             let inner = RetryLayer::new(RetryOptions::default()).layer(service).call(call(Kind::Unary, true));
             assert!(crate::call::Cx::of(&mut outer).scope(inner).await.is_err());
             assert_eq!(seen.lock().unwrap().len(), sent, "{attempts:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_sent_again_in_vain_asks_for_no_further_try() {
+        for (retries, left_to_others) in [(Some(2), false), (Some(0), true)] {
+            let (service, _) = failing(lost());
+            let mut again = call(Kind::Unary, true);
+            again.retries = retries;
+            let status = RetryLayer::new(RetryOptions::default()).layer(service).call(again).await.unwrap_err();
+            assert_eq!(status.retryable(), left_to_others, "{retries:?}");
         }
     }
 

@@ -82,7 +82,7 @@ impl Single {
         };
         let frame = ready!(incoming.poll_only(&mut self.first, cx))?;
         let (metadata, trailers) = (std::mem::take(metadata), incoming.take_trailers());
-        Poll::Ready(Ok(Reply { metadata, payload: Payload::One(frame), trailers }))
+        Poll::Ready(Ok(Reply { metadata, payload: Payload::One(frame), trailers, came: None }))
     }
 
     /// Waits for the answer while the request is still on its way.
@@ -109,7 +109,7 @@ pub(super) async fn stream(
     })
     .await?;
     let stream = Answer { incoming, upload, _counted: counted };
-    Ok(Reply { metadata, payload: Payload::Stream(Box::pin(stream)), trailers: MetadataMap::new() })
+    Ok(Reply { metadata, ..Reply::new(Payload::Stream(Box::pin(stream))) })
 }
 
 /// The head of an answer, and what follows it; trailers alone are an answer too.
@@ -146,6 +146,7 @@ fn read_head(head: Parts, body: RecvStream, max_message: usize) -> Result<Begun,
     // A status in the headers of any answer comes first: Dubbo's Java server sends one with HTTP 404 and 500.
     if head.headers.contains_key(grpc::GRPC_STATUS) {
         return match grpc::read_status(head.headers) {
+            Some(Err(status)) if head.status == StatusCode::NOT_FOUND => Err(gone(status)),
             Some(status) => status.map(|metadata| (metadata, None)),
             None => Err(grpc::status_of_http(head.status)),
         };
@@ -163,6 +164,16 @@ fn read_head(head: Parts, body: RecvStream, max_message: usize) -> Result<Begun,
     };
     let incoming = Incoming::new(body, Side::Client, max_message, gzip);
     Ok((MetadataMap::from_headers(head.headers), Some(incoming)))
+}
+
+/// Nobody is behind the path at this peer, so nothing ran. Dubbo's Java says so of what it has never served, and of what
+/// it served until just now: it takes its services away before everybody has heard that it ends. Another may have it.
+fn gone(status: Status) -> Status {
+    if status.code() != Code::Unimplemented {
+        return status;
+    }
+    let text = status.message().to_owned();
+    Status::because(Reason::StreamRefused, status.code(), text).not_reached().not_retryable()
 }
 
 /// The content type is gRPC's, whatever it says of how the messages are made: that is the stub's affair.

@@ -12,8 +12,7 @@ use http::{
     HeaderValue, Request, Uri,
     header::{CONTENT_TYPE, TE, USER_AGENT},
 };
-use std::sync::Arc;
-use tokio::time::Instant;
+use std::{sync::Arc, time::Duration};
 use tonic::{Code, metadata::MetadataMap};
 
 impl Shared {
@@ -21,7 +20,7 @@ impl Shared {
         &self,
         method: &Method,
         metadata: MetadataMap,
-        deadline: Option<Instant>,
+        left: Option<Duration>,
         gzip: bool,
         version: Option<Arc<str>>,
         group: Option<Arc<str>>,
@@ -35,15 +34,16 @@ impl Shared {
         *request.method_mut() = http::Method::POST;
         *request.uri_mut() = Uri::from_parts(uri).map_err(|error| local(format!("no URI: {error}")))?;
         let mut headers = metadata.into_headers();
-        headers.reserve(8);
+        // Six are what mostly stands in a head, and what one size of such a table holds; the next is twice as large.
+        headers.reserve(6);
         headers.insert(TE, HeaderValue::from_static("trailers"));
         headers.insert(CONTENT_TYPE, APPLICATION_GRPC);
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("mainstay/", env!("CARGO_PKG_VERSION"))));
         if let Some(consumer) = &self.consumer {
             headers.insert(CONSUMER, consumer.clone());
         }
-        if let Some(deadline) = deadline {
-            headers.insert(GRPC_TIMEOUT, grpc::format_timeout(deadline.saturating_duration_since(Instant::now())));
+        if let Some(left) = left {
+            headers.insert(GRPC_TIMEOUT, grpc::format_timeout(left));
         }
         if gzip {
             headers.insert(GRPC_ENCODING, HeaderValue::from_static("gzip"));

@@ -35,7 +35,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll, Waker},
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tonic::Code;
 
 /// A connection. A clone is the same connection; it closes when the last clone and the last call are gone.
@@ -141,16 +141,16 @@ impl Connection {
         }
     }
 
-    /// Makes a call, which begins here and now. Dropping it, or the stream of its reply, cancels it at the server.
-    pub(crate) fn call(&self, call: Invocation) -> Calling {
+    /// Makes a call, which begins here and `now`. Dropping it, or the stream of its reply, cancels it at the server.
+    pub(crate) fn call(&self, call: Invocation, now: Instant) -> Calling {
         let shared = &self.0;
         let counted = shared.calls.enter();
         let (streams, gzip) = (call.method.kind().server_streams(), call.gzip);
-        let head = match shared.head(&call.method, call.metadata, call.deadline, gzip, call.version, call.group) {
+        let left = call.deadline.map(|deadline| deadline.saturating_duration_since(now));
+        let head = match shared.head(&call.method, call.metadata, left, gzip, call.version, call.group) {
             Ok(head) => head,
             Err(status) => return Calling::Long(Box::pin(ready(Err(status)))),
         };
-        let shared = shared.clone();
         match call.payload {
             Payload::One(frame) => {
                 let bytes = body::pack(&frame, gzip);
@@ -158,11 +158,11 @@ impl Connection {
                     return Calling::Short { receipt: shared.queue.push(head, bytes), _counted: counted };
                 }
                 let upload = |out| Upload::of_bytes(out, bytes);
-                Calling::Long(Box::pin(shared.call(head, gzip, upload, streams, counted)))
+                Calling::Long(Box::pin(shared.clone().call(head, gzip, upload, streams, counted)))
             }
             Payload::Stream(frames) => {
                 let upload = |out| Upload::of_stream(out, frames);
-                Calling::Long(Box::pin(shared.call(head, gzip, upload, streams, counted)))
+                Calling::Long(Box::pin(shared.clone().call(head, gzip, upload, streams, counted)))
             }
         }
     }

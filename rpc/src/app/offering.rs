@@ -1,0 +1,89 @@
+//! The registration of an application: kept for as long as it serves, and changed as operators want it.
+//!
+//! Two say whether it is registered: who asks the admin port (`/offline`), and a rule in the config centre (`disabled`). Either is
+//! enough to keep it out. Weight and labels of a rule stand over what the program says, and end with the rule.
+
+use super::Readiness;
+use crate::{
+    dubbo::metadata::Told,
+    route::{Book, Following, Offer, RuleBoard},
+};
+use mainstay_registry::{
+    ConfigCenter, Hub, Lease, LeaseState, Registration, Registry, RegistryError, dubbo::MetadataInfo,
+};
+use std::{future::pending, sync::Arc, time::Duration};
+use tokio::sync::oneshot;
+
+/// How long the registry has to take a registration back.
+const WITHDRAW: Duration = Duration::from_secs(3);
+
+/// What is registered where, and who may change it.
+#[derive(Debug)]
+pub(crate) struct Offering {
+    pub(crate) hub: Hub,
+    /// What the program says.
+    pub(crate) said: Registration,
+    /// Where consumers ask for it: they must find there what is registered.
+    pub(crate) told: Told,
+    /// Where operators keep rules about it.
+    pub(crate) center: Option<Arc<dyn ConfigCenter>>,
+    pub(crate) board: RuleBoard,
+}
+
+impl Offering {
+    /// Registers it, and keeps it until `end`; then withdraws it.
+    pub(crate) async fn keep(self, readiness: Readiness, mut end: oneshot::Receiver<()>) -> Result<(), RegistryError> {
+        let mut rules = self.center.as_deref().map(|center| {
+            let book = Book::of_provider(&self.said.instance.application, &self.said.keys);
+            Following::new(center, book, self.board.clone())
+        });
+        // Consumers that find it before its rules would send what the rules forbid.
+        let mut offer = match &mut rules {
+            Some(rules) => self.offer(rules.first().await),
+            None => Offer::default(),
+        };
+        let mut lease = self.hub.register(self.registration(&offer));
+        let mut wishes = readiness.wishes();
+        loop {
+            lease.set_offline(*wishes.borrow_and_update() || offer.is_disabled());
+            readiness.stands(lease.state());
+            let changed = async {
+                match &mut rules {
+                    Some(rules) => rules.changed().await,
+                    None => pending().await,
+                }
+            };
+            tokio::select! {
+                _ = &mut end => break,
+                _ = lease.changed() => {}
+                // The sender is held by `readiness` here, so that this ends only with a wish.
+                _ = wishes.changed() => {}
+                rules = changed => {
+                    offer = self.offer(rules);
+                    self.change(&lease, &offer);
+                }
+            }
+        }
+        let withdrawn = lease.withdraw(WITHDRAW).await;
+        readiness.stands(LeaseState::Withdrawn);
+        withdrawn
+    }
+
+    fn offer(&self, rules: crate::route::Rules) -> Offer {
+        rules.offer(&self.said.instance, &self.said.keys)
+    }
+
+    /// What is to be registered. It is told to whoever asks, first: who finds it may ask at once.
+    fn registration(&self, offer: &Offer) -> Registration {
+        let mut registration = self.said.clone();
+        offer.apply(&mut registration.instance);
+        self.told.set(MetadataInfo::of(&registration).into());
+        registration
+    }
+
+    fn change(&self, lease: &Lease, offer: &Offer) {
+        let next = self.registration(offer).instance;
+        tracing::info!(weight = next.weight, disabled = offer.is_disabled(), "rules of operators about this provider");
+        lease.update(|instance| *instance = next);
+    }
+}
