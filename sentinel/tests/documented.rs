@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 const PAGE: &str = include_str!("../README.md");
-const WHY: &str = include_str!("../src/core/why.rs");
+const WHY: &str = include_str!("../core/src/why.rs");
 
 #[test]
 fn every_reason_why_nothing_is_promoted_is_explained() {

@@ -66,6 +66,12 @@ fn without_a_file_it_does_not_start() {
 }
 
 #[test]
+fn a_mistyped_command_says_what_was_meant() {
+    let (code, said) = run(&["stauts", "m"], None);
+    assert_eq!((code, said.contains("did you mean `status`?")), (Some(2), true), "{said}");
+}
+
+#[test]
 fn a_damaged_state_stops_it() {
     let conf = Conf::new("damaged", "port 0\n");
     let listens = "port 1\nbind -192.0.2.1 127.0.0.1\n";

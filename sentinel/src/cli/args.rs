@@ -2,15 +2,15 @@
 //!
 //! Called with a file it is `redis-sentinel`: further words are directives, `--name value …`, that are read after the file.
 //! Words that begin with our own options come before the file. A file that has the name of a command is given as a path,
-//! `./status`.
+//! `./status`; and a word that no file has for a name, without a dot or a slash in it, was meant to be a command.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use super::history::Wanted;
 use super::operator::{Order, VERBS};
-use crate::conf::LogFormat;
+use crate::conf::{LogFormat, hint};
 
 pub(super) const USAGE: &str = "\
 Usage: mainstay-sentinel [run|check] [OPTIONS] /path/to/sentinel.conf [--DIRECTIVE VALUE...]
@@ -91,6 +91,8 @@ pub(super) struct Args {
 /// Why the command line cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(super) enum ArgsError {
+    #[error("`{word}` is neither a command nor a file here{hint}")]
+    NoCommand { word: String, hint: String },
     #[error("a sentinel needs its file on disk: name it")]
     NoFile,
     #[error("`{0}` needs a value")]
@@ -115,8 +117,11 @@ pub(super) struct Mistake {
 }
 
 impl Command {
-    /// Reads the words after the program's name.
-    pub(super) fn parse(words: impl Iterator<Item = String>) -> Result<Command, Mistake> {
+    /// Reads the words after the program's name. `is_file` is asked where a word may be a command or a file.
+    pub(super) fn parse(
+        words: impl Iterator<Item = String>,
+        is_file: impl Fn(&Path) -> bool,
+    ) -> Result<Command, Mistake> {
         let mut words: Vec<String> = words.collect();
         let first = words.first().map_or("", String::as_str);
         if let Some(verb) = VERBS.iter().find(|verb| verb.name == first) {
@@ -138,6 +143,13 @@ impl Command {
         };
         if matches!(first, "run" | "check") {
             words.remove(0);
+        } else if !first.is_empty()
+            && !first.starts_with('-')
+            && !first.contains(['.', '/'])
+            && !is_file(first.as_ref())
+        {
+            let hint = hint(first, VERBS.iter().map(|verb| verb.name).chain(["run", "check", "history"]));
+            return Err(Mistake { error: ArgsError::NoCommand { word: first.to_owned(), hint }, in_order: true });
         }
         file(words.into_iter(), make).map_err(|error| Mistake { error, in_order: false })
     }
@@ -177,8 +189,13 @@ fn log_format(value: Option<String>) -> Result<LogFormat, ArgsError> {
 mod tests {
     use super::*;
 
+    /// In a directory that has a file `sentinel`.
+    fn parsed(line: &str) -> Result<Command, Mistake> {
+        Command::parse(line.split_whitespace().map(str::to_owned), |path| path == Path::new("sentinel"))
+    }
+
     fn parse(line: &str) -> Result<Command, ArgsError> {
-        Command::parse(line.split_whitespace().map(str::to_owned)).map_err(|mistake| mistake.error)
+        parsed(line).map_err(|mistake| mistake.error)
     }
 
     fn args(line: &str) -> Args {
@@ -216,7 +233,21 @@ mod tests {
         assert_eq!(parse("run"), Err(ArgsError::NoFile));
         assert_eq!(parse("--state"), Err(ArgsError::NoValue("--state")));
         assert_eq!(parse("--prot 1 s.conf"), Err(ArgsError::Unknown("--prot".into())));
-        let mistake = |line: &str| Command::parse(line.split_whitespace().map(str::to_owned)).unwrap_err().in_order;
+        let mistake = |line: &str| parsed(line).unwrap_err().in_order;
         assert!(mistake("status --jsn") && !mistake("--prot"));
+    }
+
+    #[test]
+    fn a_command_that_was_mistyped_is_not_taken_for_a_file() {
+        let said = |line: &str| parse(line).unwrap_err().to_string();
+        assert_eq!(said("stauts"), "`stauts` is neither a command nor a file here; did you mean `status`?");
+        assert_eq!(said("chekc s.conf"), "`chekc` is neither a command nor a file here; did you mean `check`?");
+        assert_eq!(said("hello m --json"), "`hello` is neither a command nor a file here");
+        assert_eq!(args("sentinel --port 1").conf, PathBuf::from("sentinel"));
+        // Whether these are there shows when they are read.
+        for word in ["sentinel.conf", "./stauts", "/etc/stauts"] {
+            assert_eq!(args(word).conf, PathBuf::from(word));
+        }
+        assert_eq!(args("run stauts").conf, PathBuf::from("stauts"));
     }
 }

@@ -38,7 +38,7 @@ const UNREACHED: u8 = 2;
 
 /// Runs the program with these arguments (the program's own name not among them).
 pub fn main(words: impl Iterator<Item = String>) -> ExitCode {
-    match Command::parse(words) {
+    match Command::parse(words, |path| path.exists()) {
         Ok(Command::Help) => {
             print!("{}", args::USAGE);
             ExitCode::SUCCESS

@@ -18,7 +18,7 @@ use crate::core::durable::Durable;
 use crate::core::ids::RunId;
 use crate::publication::Publication;
 use crate::runtime::{self, Conf, Setup};
-use crate::server::{BindError, Server, is_executable};
+use crate::server::{BindError, Server, is_executable, is_known};
 use crate::store::{Differs, Store, StoreError, merge};
 use crate::tls::Connector;
 
@@ -80,10 +80,11 @@ fn text(args: &Args) -> Result<Vec<u8>, StartError> {
 fn read_text(args: &Args, text: &[u8]) -> Result<(Config, Vec<Vec<u8>>), StartError> {
     let (mut config, included) = files::conf(&args.conf, text)?;
     // As redis-sentinel does: a script that is missing is found now, and not in the failover that it is for.
-    let unfit = config.scripts.iter().filter(|script| !is_executable(&script.path));
-    let unfit: Vec<Problem> = unfit.map(|script| script.unfit.clone()).collect();
+    let scripts = config.scripts.iter().filter(|script| !is_executable(&script.path)).map(|script| &script.unfit);
+    let rules = config.rules.iter().filter(|named| !is_known(&named.rule)).map(|named| &named.unfit);
+    let unfit: Vec<Problem> = scripts.chain(rules).cloned().collect();
     if !unfit.is_empty() {
-        return Err(FileError::Conf { path: args.conf.clone(), problems: Problems(unfit) }.into());
+        return Err(FileError::Conf { path: args.conf.clone(), problems: Problems::sorted(unfit) }.into());
     }
     config.server.log_format = args.log_format.unwrap_or(config.server.log_format);
     Ok((config, included))
@@ -227,6 +228,19 @@ mod tests {
         assert!(publication(&config("memory://x")).unwrap().is_some());
         let refused = publication(&config("static://10.0.0.1:1")).unwrap_err().to_string();
         assert!(refused.contains("takes no registrations"), "{refused}");
+    }
+
+    #[test]
+    fn a_script_or_a_command_that_is_none_is_told_with_its_line() {
+        let (_dir, args) =
+            dir("unfit", &format!("user bob on +get (+ping +role|x)\n{CONF}sentinel notification-script m /no\n"));
+        let problems = read(&args).unwrap_err().to_string();
+        let lines: Vec<&str> = problems.lines().skip(1).collect();
+        let expected = [
+            "line 1: `user`: rule `+get`: Unknown command or category name in ACL",
+            "line 4: `sentinel notification-script m`: `/no` is no file that this user may run",
+        ];
+        assert_eq!(lines, expected, "{problems}");
     }
 
     #[test]

@@ -21,7 +21,7 @@
 //! | `sentinel` | `sentinel …` directives |
 //! | `option` | what can be set per master: the one place that maps words to the core's settings and back |
 //! | `server` | the other directives: those that matter to a port, and those that Redis knows |
-//! | `user` | users and what they may do |
+//! | `user`, `selector` | users, and what they may do |
 //! | `advice` | what could be better in a file without mistakes |
 //! | `rewrite` | the file with the present state in it |
 
@@ -31,6 +31,7 @@ mod option;
 mod parse;
 mod problem;
 mod rewrite;
+mod selector;
 mod sentinel;
 mod server;
 mod user;
@@ -38,10 +39,12 @@ mod user;
 pub use advice::{Advice, advice};
 pub use lines::arguments_to_text;
 pub use option::{OptionError, change, words_of_option};
-pub use parse::{Config, NamedScript, parse, parse_with};
+pub use parse::{Config, NamedRule, NamedScript, parse, parse_with};
+pub(crate) use problem::hint;
 pub use problem::{Problem, Problems};
 pub use rewrite::rewrite;
+pub(crate) use selector::CATEGORIES;
+pub use selector::{CommandRule, RuleError, Scope, Selector};
 pub(crate) use sentinel::announce;
 pub use server::{ClientAuth, LogFormat, ServerConfig, TlsConfig};
-pub(crate) use user::CATEGORIES;
-pub use user::{CommandRule, Rule, RuleError, Scope, User, parse_users};
+pub use user::{Rule, User, merged, parse_users};

@@ -3,8 +3,10 @@
 
 use super::lines::{self, Line};
 use super::problem::{Problem, Problems};
+use super::selector::{CommandRule, RuleError};
 use super::server::ServerConfig;
-use super::{sentinel, server, user};
+use super::user::User;
+use super::{sentinel, server};
 use crate::core::config::Globals;
 use crate::core::durable::{Durable, DurableMaster};
 use crate::core::ids::{Epoch, MasterName, RunId};
@@ -29,6 +31,8 @@ pub struct Config {
     pub registry: Option<String>,
     /// The scripts it names.
     pub scripts: Vec<NamedScript>,
+    /// What its users' rules say of commands.
+    pub rules: Vec<NamedRule>,
     /// What is not wrong, but probably not meant.
     pub warnings: Vec<Problem>,
 }
@@ -39,6 +43,15 @@ pub struct NamedScript {
     /// Its path.
     pub path: String,
     /// What is wrong with the file where this cannot be run.
+    pub unfit: Problem,
+}
+
+/// A rule about a command in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedRule {
+    /// The rule.
+    pub rule: CommandRule,
+    /// What is wrong with the file where there is no such command.
     pub unfit: Problem,
 }
 
@@ -77,19 +90,19 @@ pub fn parse_with(text: &[u8], include: impl FnMut(&str) -> Result<Vec<u8>, Stri
         parser.twice(line);
         match line.words[0].as_str() {
             "sentinel" => sentinel::read(&mut parser, line),
-            name => {
-                if let Err(what) = server::set(&mut parser.config.server, &line.words) {
-                    parser.problem(line, name, what);
-                }
-            }
+            name => match server::set(&mut parser.config.server, &line.words) {
+                Ok(()) if name == "user" => parser.name_rules(line),
+                Ok(()) => {}
+                Err(what) => parser.problem(line, name, what),
+            },
         }
     }
     parser.names_resolve();
     if parser.problems.is_empty() {
-        parser.config.warnings = user::sorted(parser.warnings);
+        parser.config.warnings = Problems::sorted(parser.warnings).0;
         return Ok(parser.config);
     }
-    Err(Problems(user::sorted(parser.problems)))
+    Err(Problems::sorted(parser.problems))
 }
 
 /// What is known while reading.
@@ -146,6 +159,15 @@ impl Parser {
             }
         }
         lines
+    }
+
+    /// Keeps where the rules of the user stand that was just read.
+    fn name_rules(&mut self, line: &Line) {
+        let user = self.config.server.users.last();
+        for rule in user.into_iter().flat_map(User::all_selectors).flat_map(|selector| &selector.commands) {
+            let unfit = line.problem("user", format!("rule `{rule}`: {}", RuleError::Unknown));
+            self.config.rules.push(NamedRule { rule: rule.clone(), unfit });
+        }
     }
 
     /// Host names need leave to be resolved, as in redis-sentinel.
@@ -250,6 +272,27 @@ line 12: `loglevl`: unknown directive; did you mean `loglevel`?
 line 13: unbalanced quotes
 line 14: `sentinel monitor third`: `redis-3` is no IP address; host names need `sentinel resolve-hostnames yes`";
         assert_eq!(parse(text.as_bytes()).unwrap_err().to_string(), expected);
+    }
+
+    #[test]
+    fn a_wrong_monitor_line_is_one_problem_and_hides_no_other() {
+        let text = "\
+sentinel monitor m 127.0.0.1 99999 2
+sentinel down-after-milliseconds m 1000
+sentinel parallel-syncs m none
+sentinel known-replica m 127.0.0.1
+sentinel failover-timeout n 5000
+";
+        let expected = "\
+line 1: `sentinel monitor m`: `99999` is no port
+line 3: `sentinel parallel-syncs m`: `none` is no number above 0
+line 4: `sentinel known-replica m`: a host and a port expected
+line 5: `sentinel failover-timeout n`: there is no `sentinel monitor n …`; did you mean `m`?";
+        assert_eq!(parse(text.as_bytes()).unwrap_err().to_string(), expected);
+        // Mended, that line is a problem no more, and the others are what they were.
+        let mended = text.replace("99999", "6379");
+        let rest = expected.split_once('\n').unwrap().1;
+        assert_eq!(parse(mended.as_bytes()).unwrap_err().to_string(), rest);
     }
 
     #[test]

@@ -32,6 +32,14 @@ impl fmt::Display for Problem {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Problems(pub Vec<Problem>);
 
+impl Problems {
+    /// These, in the order of their lines.
+    pub(crate) fn sorted(mut problems: Vec<Problem>) -> Problems {
+        problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        Problems(problems)
+    }
+}
+
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines: Vec<String> = self.0.iter().map(Problem::to_string).collect();
@@ -40,7 +48,7 @@ impl fmt::Display for Problems {
 }
 
 /// `; did you mean …?` for the known word nearest to `word`, or nothing if none is near.
-pub(super) fn hint<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn hint<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let near = mainstay_registry::nearest(word, known);
     near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
 }

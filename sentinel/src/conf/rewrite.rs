@@ -394,6 +394,12 @@ user x on
             .prop_map(str::to_owned),
             0..14,
         )
+        .prop_map(|mut lines| {
+            // A user stands there once, or the file is none.
+            let mut users = 0..1;
+            lines.retain(|line: &String| !line.starts_with("user ") || users.next().is_some());
+            lines
+        })
     }
 
     fn is_the_users(line: &str) -> bool {

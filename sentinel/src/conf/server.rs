@@ -156,7 +156,9 @@ pub(super) fn set(config: &mut ServerConfig, words: &[String]) -> Result<(), Str
         }
         "user" => {
             let user = user::user(values)?;
-            config.users.retain(|known| known.name != user.name);
+            if config.users.iter().any(|known| known.name == user.name) {
+                return Err(user::twice(&user));
+            }
             config.users.push(user);
             return Ok(());
         }
@@ -170,7 +172,10 @@ pub(super) fn set(config: &mut ServerConfig, words: &[String]) -> Result<(), Str
     match name {
         "port" => config.port = whole(value, "port")?,
         "protected-mode" => config.protected_mode = yes(value)?,
-        "maxclients" => config.max_clients = whole::<u32>(value, "number")?.max(1) as usize,
+        "maxclients" => {
+            let most = number::<u32>(value).filter(|most| *most > 0);
+            config.max_clients = most.ok_or_else(|| format!("`{value}` is no number above 0"))? as usize;
+        }
         "timeout" => config.timeout = whole(value, "number of seconds")?,
         "tcp-keepalive" => config.tcp_keepalive = whole(value, "number of seconds")?,
         "tcp-backlog" => config.tcp_backlog = whole(value, "number")?,
@@ -324,6 +329,7 @@ mod tests {
         let table = [
             ("port 70000", "`70000` is no port"),
             ("port", "one value expected"),
+            ("maxclients 0", "`0` is no number above 0"),
             ("daemonize maybe", "`maybe` is no yes or no"),
             (
                 "loglevel verbos",
@@ -336,5 +342,8 @@ mod tests {
         for (line, expected) in table {
             assert_eq!(after(line).unwrap_err(), expected, "{line}");
         }
+        let mut config = after("user bob on").unwrap();
+        let again = set(&mut config, &["user".to_owned(), "bob".to_owned()]).unwrap_err();
+        assert_eq!((again.as_str(), config), ("user `bob` stands here a second time", after("user bob on").unwrap()));
     }
 }

@@ -1,7 +1,7 @@
 //! Users and what they may do: the rules of `user <name> <rule>…`, of an ACL file and of `ACL SETUSER`.
 //!
 //! A password is kept as its SHA-256, as Redis keeps it. A sentinel has no keys, so rules about keys are taken and mean
-//! nothing. Selectors are not known: a user that has one is refused rather than given less or more than was meant.
+//! nothing.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,7 +9,8 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use super::lines;
-use super::problem::{Problem, Problems};
+use super::problem::Problems;
+use super::selector::{self, CommandRule, RuleError, Selector};
 
 /// A user.
 #[derive(Clone, PartialEq, Eq)]
@@ -21,36 +22,14 @@ pub struct User {
     pub enabled: bool,
     /// Any password will do.
     pub nopass: bool,
+    /// Whether what it restores is looked through, where that was said. A sentinel restores nothing: it is only shown.
+    pub sanitize: Option<bool>,
     /// SHA-256 of its passwords, in hexadecimal.
     pub passwords: BTreeSet<String>,
-    /// What it may call; the last rule that fits decides, and without one nothing is allowed.
-    pub commands: Vec<CommandRule>,
-    /// The patterns of channels it may subscribe to; `*` for all.
-    pub channels: Vec<String>,
-    /// The patterns of keys, which are only shown.
-    pub keys: Vec<String>,
-}
-
-/// One rule about commands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommandRule {
-    /// Allows, or forbids.
-    pub allow: bool,
-    /// Which commands.
-    pub scope: Scope,
-}
-
-/// Which commands a rule is about; names in lower case.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scope {
-    /// All.
-    All,
-    /// Those of a category.
-    Category(String),
-    /// One, with all its subcommands.
-    Command(String),
-    /// One subcommand.
-    Subcommand(String, String),
+    /// What it may do.
+    pub root: Selector,
+    /// What it may do besides.
+    pub selectors: Vec<Selector>,
 }
 
 /// A rule read from text, ready to be applied.
@@ -64,59 +43,12 @@ enum Kind {
     ResetPass,
     AddPassword(String),
     RemovePassword(String),
-    Command(CommandRule),
-    Channel(String),
-    ResetChannels,
-    Key(String),
-    ResetKeys,
+    Sanitize(bool),
+    Root(selector::Rule),
+    AddSelector(Selector),
+    ClearSelectors,
     Reset,
-    Nothing,
 }
-
-/// Why a rule is none. The texts are those of Redis where it has one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RuleError {
-    /// No rule looks like this.
-    #[error("Syntax error")]
-    Syntax,
-    /// The category does not exist.
-    #[error("Unknown command or category name in ACL")]
-    UnknownCategory,
-    /// The hash of a password is none.
-    #[error(
-        "The provided password hash must be exactly 64 characters and contain only lowercase hexadecimal characters"
-    )]
-    BadHash,
-    /// Selectors are not supported.
-    #[error("Selectors are not supported by this sentinel")]
-    Selector,
-}
-
-/// The categories of commands, as Redis names them and in its order. `all` is none of them.
-pub(crate) const CATEGORIES: &[&str] = &[
-    "keyspace",
-    "read",
-    "write",
-    "set",
-    "sortedset",
-    "list",
-    "hash",
-    "string",
-    "bitmap",
-    "hyperloglog",
-    "geo",
-    "stream",
-    "pubsub",
-    "admin",
-    "fast",
-    "slow",
-    "blocking",
-    "dangerous",
-    "connection",
-    "transaction",
-    "scripting",
-];
 
 impl User {
     /// A user that may not log in and may do nothing, as `ACL SETUSER` makes it.
@@ -125,24 +57,16 @@ impl User {
             name: name.to_owned(),
             enabled: false,
             nopass: false,
+            sanitize: None,
             passwords: BTreeSet::new(),
-            commands: Vec::new(),
-            channels: Vec::new(),
-            keys: Vec::new(),
+            root: Selector::default(),
+            selectors: Vec::new(),
         }
     }
 
     /// The user that every connection begins as: it needs no password and may do everything.
     pub fn default_user() -> Self {
-        let all = CommandRule { allow: true, scope: Scope::All };
-        Self {
-            enabled: true,
-            nopass: true,
-            commands: vec![all],
-            channels: vec!["*".to_owned()],
-            keys: vec!["~*".to_owned()],
-            ..Self::new("default")
-        }
+        Self { enabled: true, nopass: true, root: Selector::all(), ..Self::new("default") }
     }
 
     /// Gives the user this password and no other, as `requirepass` does to the default user.
@@ -158,8 +82,16 @@ impl User {
         self.enabled && (self.nopass || self.passwords.iter().fold(false, |found, known| same(known) | found))
     }
 
+    /// What it may do, all together.
+    pub fn all_selectors(&self) -> impl Iterator<Item = &Selector> {
+        std::iter::once(&self.root).chain(&self.selectors)
+    }
+
     /// Changes the user by a rule.
-    pub fn apply(&mut self, rule: Rule) {
+    ///
+    /// # Errors
+    /// When the rule has no place behind those that are there; then nothing is changed.
+    pub fn apply(&mut self, rule: Rule) -> Result<(), RuleError> {
         match rule.0 {
             Kind::Enabled(on) => self.enabled = on,
             Kind::NoPass => {
@@ -174,41 +106,23 @@ impl User {
                 self.passwords.insert(hash);
                 self.nopass = false;
             }
-            Kind::RemovePassword(hash) => {
-                self.passwords.remove(&hash);
-            }
-            Kind::Command(rule) => {
-                match rule.scope {
-                    Scope::All => self.commands.clear(),
-                    _ => self.commands.retain(|known| known.scope != rule.scope),
-                }
-                // Nothing is allowed anyway where no rule says so.
-                if rule.allow || !self.commands.is_empty() {
-                    self.commands.push(rule);
-                }
-            }
-            Kind::Channel(pattern) if pattern == "*" => self.channels = vec![pattern],
-            Kind::Channel(pattern) if !self.channels.contains(&pattern) => self.channels.push(pattern),
-            Kind::Channel(_) | Kind::Nothing => {}
-            Kind::ResetChannels => self.channels.clear(),
-            Kind::Key(pattern) => self.keys.push(pattern),
-            Kind::ResetKeys => self.keys.clear(),
-            Kind::Reset => *self = Self::new(&self.name),
+            Kind::RemovePassword(hash) if self.passwords.remove(&hash) => {}
+            Kind::RemovePassword(_) => return Err(RuleError::NoSuchPassword),
+            Kind::Sanitize(on) => self.sanitize = Some(on),
+            Kind::Root(rule) => self.root.apply(rule)?,
+            Kind::AddSelector(selector) => self.selectors.push(selector),
+            Kind::ClearSelectors => self.selectors.clear(),
+            Kind::Reset => *self = Self { sanitize: Some(true), ..Self::new(&self.name) },
         }
+        Ok(())
     }
 
-    /// The rules about commands as Redis shows them.
-    pub fn shown_commands(&self) -> String {
-        let mut shown: Vec<String> = self.commands.iter().map(CommandRule::to_string).collect();
-        if self.commands.first().is_none_or(|rule| rule.scope != Scope::All) {
-            shown.insert(0, "-@all".to_owned());
-        }
-        shown.join(" ")
-    }
-
-    /// The patterns of channels as Redis shows them.
-    pub fn shown_channels(&self) -> String {
-        self.channels.iter().map(|pattern| format!("&{pattern}")).collect::<Vec<_>>().join(" ")
+    /// Its flags as Redis names them.
+    pub fn flags(&self) -> Vec<&'static str> {
+        let mut flags = vec![if self.enabled { "on" } else { "off" }];
+        flags.extend(self.nopass.then_some("nopass"));
+        flags.extend(self.sanitize.map(|on| if on { "sanitize-payload" } else { "skip-sanitize-payload" }));
+        flags
     }
 }
 
@@ -218,23 +132,27 @@ impl Rule {
     /// # Errors
     /// If it is none.
     pub fn read(text: &str) -> Result<Self, RuleError> {
-        let lower = text.to_ascii_lowercase();
-        let all = |allow| Kind::Command(CommandRule { allow, scope: Scope::All });
-        Ok(Self(match lower.as_str() {
+        let kind = match text.to_ascii_lowercase().as_str() {
             "on" => Kind::Enabled(true),
             "off" => Kind::Enabled(false),
             "nopass" => Kind::NoPass,
             "resetpass" => Kind::ResetPass,
-            "allcommands" => all(true),
-            "nocommands" => all(false),
-            "allchannels" => Kind::Channel("*".to_owned()),
-            "resetchannels" => Kind::ResetChannels,
-            "allkeys" => Kind::Key("~*".to_owned()),
-            "resetkeys" => Kind::ResetKeys,
             "reset" => Kind::Reset,
-            "sanitize-payload" | "skip-sanitize-payload" | "clearselectors" => Kind::Nothing,
-            _ => return by_first_letter(text, &lower).map(Self),
-        }))
+            "sanitize-payload" => Kind::Sanitize(true),
+            "skip-sanitize-payload" => Kind::Sanitize(false),
+            "clearselectors" => Kind::ClearSelectors,
+            _ => return by_first_letter(text).map(Self),
+        };
+        Ok(Self(kind))
+    }
+
+    /// What it says of commands.
+    pub fn commands(&self) -> &[CommandRule] {
+        match &self.0 {
+            Kind::Root(selector::Rule::Command(rule)) => std::slice::from_ref(rule),
+            Kind::AddSelector(selector) => &selector.commands,
+            _ => &[],
+        }
     }
 
     /// The text of a rule as it may be shown, be it one or not: without a password or its hash.
@@ -244,19 +162,8 @@ impl Rule {
             Some('<') => "<******",
             Some('#') => "#******",
             Some('!') => "!******",
+            Some('(') if text.contains(['>', '<', '#', '!']) => "(******)",
             _ => text,
-        }
-    }
-}
-
-impl fmt::Display for CommandRule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.allow { "+" } else { "-" })?;
-        match &self.scope {
-            Scope::All => f.write_str("@all"),
-            Scope::Category(name) => write!(f, "@{name}"),
-            Scope::Command(name) => f.write_str(name),
-            Scope::Subcommand(name, sub) => write!(f, "{name}|{sub}"),
         }
     }
 }
@@ -264,20 +171,10 @@ impl fmt::Display for CommandRule {
 impl fmt::Display for User {
     /// The user as a line of a configuration file, without the word `user`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.name, if self.enabled { "on" } else { "off" })?;
-        if self.nopass {
-            f.write_str(" nopass")?;
-        }
+        write!(f, "{} {}", self.name, self.flags().join(" "))?;
         self.passwords.iter().try_for_each(|hash| write!(f, " #{hash}"))?;
-        self.keys.iter().try_for_each(|pattern| write!(f, " {pattern}"))?;
-        match self.channels.as_slice() {
-            [all] if all == "*" => f.write_str(" &*")?,
-            patterns => {
-                f.write_str(" resetchannels")?;
-                patterns.iter().try_for_each(|pattern| write!(f, " &{pattern}"))?;
-            }
-        }
-        write!(f, " {}", self.shown_commands())
+        write!(f, " {}", self.root)?;
+        self.selectors.iter().try_for_each(|selector| write!(f, " ({selector})"))
     }
 }
 
@@ -296,17 +193,25 @@ impl fmt::Debug for User {
 /// All that is wrong with it.
 pub fn parse_users(text: &[u8]) -> Result<Vec<User>, Problems> {
     let mut problems = Vec::new();
-    let mut users = Vec::new();
+    let mut users: Vec<User> = Vec::new();
     for line in lines::read(text, None, &mut problems) {
         match line.words.split_first() {
             Some((word, rest)) if word == "user" => match user(rest) {
+                Ok(user) if users.iter().any(|known| known.name == user.name) => {
+                    problems.push(line.problem("user", twice(&user)));
+                }
                 Ok(user) => users.push(user),
                 Err(what) => problems.push(line.problem("user", what)),
             },
             _ => problems.push(line.problem(&line.words[0], "an ACL file holds `user` lines only")),
         }
     }
-    if problems.is_empty() { Ok(users) } else { Err(Problems(sorted(problems))) }
+    if problems.is_empty() { Ok(users) } else { Err(Problems::sorted(problems)) }
+}
+
+/// What is wrong with a user that is there already.
+pub(super) fn twice(user: &User) -> String {
+    format!("user `{}` stands here a second time", user.name)
 }
 
 /// A user by its name and rules. The default user begins anew, as any other.
@@ -316,14 +221,36 @@ pub(super) fn user(words: &[String]) -> Result<User, String> {
         return Err(format!("`{name}` is no name of a user"));
     }
     let mut user = User::new(name);
+    let rules = merged(rules).map_err(|open| format!("rule `{}`: a bracket is not closed", Rule::shown(open)))?;
     for rule in rules {
-        let read = Rule::read(rule).map_err(|error| format!("rule `{}`: {error}", Rule::shown(rule)))?;
-        user.apply(read);
+        let applied = Rule::read(&rule).and_then(|read| user.apply(read));
+        applied.map_err(|error| format!("rule `{}`: {error}", Rule::shown(&rule)))?;
     }
     Ok(user)
 }
 
-fn by_first_letter(text: &str, lower: &str) -> Result<Kind, RuleError> {
+/// The rules of these words: words from one that opens a bracket to one that closes it are one rule, an empty word is none.
+///
+/// # Errors
+/// The word whose bracket is not closed.
+pub fn merged<T: AsRef<str>>(words: &[T]) -> Result<Vec<String>, &str> {
+    let (mut rules, mut open) = (Vec::new(), None);
+    for word in words.iter().map(AsRef::as_ref) {
+        let (first, rule) = match open.take() {
+            None if word.is_empty() => continue,
+            None => (word, word.to_owned()),
+            Some((first, text)) => (first, format!("{text} {word}")),
+        };
+        if rule.starts_with('(') && !word.ends_with(')') {
+            open = Some((first, rule));
+        } else {
+            rules.push(rule);
+        }
+    }
+    open.map_or(Ok(rules), |(first, _)| Err(first))
+}
+
+fn by_first_letter(text: &str) -> Result<Kind, RuleError> {
     let Some(first) = text.chars().next() else { return Err(RuleError::Syntax) };
     let rest = &text[first.len_utf8()..];
     match first {
@@ -332,32 +259,12 @@ fn by_first_letter(text: &str, lower: &str) -> Result<Kind, RuleError> {
         '#' if is_hash(rest) => Ok(Kind::AddPassword(rest.to_owned())),
         '!' if is_hash(rest) => Ok(Kind::RemovePassword(rest.to_owned())),
         '#' | '!' => Err(RuleError::BadHash),
-        '&' if !rest.contains([' ', '\0']) => Ok(Kind::Channel(rest.to_owned())),
-        '~' | '%' if !rest.contains([' ', '\0']) => Ok(Kind::Key(text.to_owned())),
-        '(' => Err(RuleError::Selector),
-        '+' | '-' => scope(&lower[1..]).map(|scope| Kind::Command(CommandRule { allow: first == '+', scope })),
-        _ => Err(RuleError::Syntax),
-    }
-}
-
-fn scope(name: &str) -> Result<Scope, RuleError> {
-    let is_name = |n: &str| {
-        !n.is_empty() && n.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b))
-    };
-    match (name.strip_prefix('@'), name.split_once('|')) {
-        (Some("all"), _) => Ok(Scope::All),
-        (Some(category), _) if CATEGORIES.contains(&category) => Ok(Scope::Category(category.to_owned())),
-        (None, Some((command, sub))) if is_name(command) && is_name(sub) => {
-            Ok(Scope::Subcommand(command.to_owned(), sub.to_owned()))
+        '(' => {
+            let inner = rest.strip_suffix(')').ok_or(RuleError::Syntax)?;
+            Selector::read(inner).map(Kind::AddSelector)
         }
-        (None, None) if is_name(name) => Ok(Scope::Command(name.to_owned())),
-        _ => Err(RuleError::UnknownCategory),
+        _ => selector::Rule::read(text).map(Kind::Root),
     }
-}
-
-pub(super) fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
-    problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-    problems
 }
 
 fn is_hash(text: &str) -> bool {
@@ -391,6 +298,14 @@ mod tests {
             ("bob +@all -sentinel|failover &a* &a*", "bob off resetchannels &a* +@all -sentinel|failover".to_owned()),
             ("bob +ping +@all -@admin -@admin", "bob off resetchannels +@all -@admin".to_owned()),
             ("bob >x <x on off", "bob off resetchannels -@all".to_owned()),
+            (
+                "bob on +ping (+role ~a) (allcommands)",
+                "bob on resetchannels -@all +ping (~a resetchannels -@all +role) \
+                (resetchannels +@all)"
+                    .to_owned(),
+            ),
+            ("bob (+role) clearselectors ( )", "bob off resetchannels -@all (resetchannels -@all)".to_owned()),
+            ("bob on nopass (+role) reset", "bob off sanitize-payload resetchannels -@all".to_owned()),
         ];
         for (rules, shown) in table {
             assert_eq!(user_of(rules).unwrap().to_string(), shown, "{rules}");
@@ -416,14 +331,23 @@ mod tests {
             ("bob foo", "rule `foo`: Syntax error"),
             ("bob +@nonsense", "rule `+@nonsense`: Unknown command or category name in ACL"),
             ("bob +", "rule `+`: Unknown command or category name in ACL"),
-            ("bob (+ping)", "rule `(+ping)`: Selectors are not supported by this sentinel"),
+            ("bob (on)", "rule `(on)`: Syntax error"),
+            ("bob on (+ping ~a", "rule `(+ping`: a bracket is not closed"),
+            ("bob (+ping (+role))", "rule `(+ping (+role))`: Syntax error"),
+            ("bob (+ping >x)", "rule `(******)`: Syntax error"),
+            ("bob )", "rule `)`: Syntax error"),
+            ("bob <x", "rule `<******`: The password you are trying to remove from the user does not exist"),
         ];
         for (rules, expected) in table {
             assert_eq!(user_of(rules).unwrap_err(), expected);
         }
-        assert!(user_of("bob #secret").unwrap_err().starts_with("rule `#******`: The provided password hash"));
-        let found = parse_users(b"user a on\n# c\nport 1\nuser\n").unwrap_err().to_string();
-        let lines = ["line 3: `port`: an ACL file holds `user` lines only", "line 4: `user`: a user's name expected"];
+        assert!(user_of("bob #secret").unwrap_err().starts_with("rule `#******`: The password hash"));
+        let found = parse_users(b"user a on\n# c\nport 1\nuser\nuser a\n").unwrap_err().to_string();
+        let lines = [
+            "line 3: `port`: an ACL file holds `user` lines only",
+            "line 4: `user`: a user's name expected",
+            "line 5: `user`: user `a` stands here a second time",
+        ];
         assert_eq!(found, lines.join("\n"));
     }
 }

@@ -124,7 +124,7 @@ mod tests {
     }
 
     /// Follows the changes until this instance is all there is.
-    async fn becomes(changes: &mut Changes, known: &mut BTreeMap<String, Instance>, port: u16, epoch: u64) {
+    async fn becomes(changes: &mut Changes, known: &mut BTreeMap<String, Arc<Instance>>, port: u16, epoch: u64) {
         let found = async {
             while known.len() != 1 || known.values().any(|i| (i.port, i.epoch) != (port, Some(epoch))) {
                 match changes.next().await.expect("the registry lives") {

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use super::command::{COMMANDS, by_full_name, find};
 use super::help;
 use super::step::Step;
-use super::users::{Refused, Users, may_call};
-use crate::conf::{CATEGORIES, User};
+use super::users::{Denied, Refused, Users, permits};
+use crate::conf::{CATEGORIES, Selector, User};
 use crate::core::ids::Millis;
 use crate::resp::{Value, integer};
 
@@ -58,18 +58,23 @@ fn of_file(done: Option<Result<(), String>>) -> Step {
 
 fn described(user: &User) -> Value {
     let pair = |key: &str, value: Value| (Value::bulk(key), value);
-    let mut flags = vec![Value::bulk(if user.enabled { "on" } else { "off" })];
-    if user.nopass {
-        flags.push(Value::bulk("nopass"));
-    }
-    Value::Map(vec![
-        pair("flags", Value::Set(flags)),
+    let mut pairs = vec![
+        pair("flags", Value::Set(user.flags().into_iter().map(Value::bulk).collect())),
         pair("passwords", Value::bulks(&user.passwords)),
-        pair("commands", Value::bulk(user.shown_commands())),
-        pair("keys", Value::bulk(user.keys.join(" "))),
-        pair("channels", Value::bulk(user.shown_channels())),
-        pair("selectors", Value::Array(Vec::new())),
-    ])
+    ];
+    pairs.extend(permissions(&user.root));
+    let selectors = user.selectors.iter().map(|selector| Value::Map(permissions(selector).into()));
+    pairs.push(pair("selectors", Value::Array(selectors.collect())));
+    Value::Map(pairs)
+}
+
+fn permissions(selector: &Selector) -> [(Value, Value); 3] {
+    let pair = |key: &str, text: String| (Value::bulk(key), Value::bulk(text));
+    [
+        pair("commands", selector.shown_commands()),
+        pair("keys", selector.shown_keys()),
+        pair("channels", selector.shown_channels()),
+    ]
 }
 
 fn categories(words: &[&str]) -> Step {
@@ -83,17 +88,24 @@ fn categories(words: &[&str]) -> Step {
             Step::one(Value::bulks(names.filter(|name| help::in_category(name, category.as_bytes()))))
         }
         [category] => Step::error(format!("ERR Unknown category '{category}'")),
-        _ => Step::error("ERR Unknown subcommand or wrong number of arguments for 'cat'. Try ACL HELP."),
+        _ => too_many("CAT"),
     }
 }
 
 fn dry_run(texts: &[&str], words: &[Bytes], users: &Users) -> Step {
     let Some(user) = users.get(texts[0]) else { return Step::error(format!("ERR User '{}' not found", texts[0])) };
     match find(words) {
-        Ok(called) if may_call(&user, &called) => Step::ok(),
-        Ok(called) => {
-            Step::one(Value::bulk(format!("This user has no permissions to run the '{}' command", called.full_name())))
-        }
+        Ok(called) => match permits(&user, &called, words) {
+            Ok(()) => Step::ok(),
+            Err(Denied::Command) => Step::one(Value::bulk(format!(
+                "This user has no permissions to run the '{}' command",
+                called.full_name()
+            ))),
+            Err(Denied::Channel(name)) => Step::one(Value::bulk(format!(
+                "This user has no permissions to access the '{}' channel",
+                String::from_utf8_lossy(name)
+            ))),
+        },
         Err(text) if text.starts_with("ERR wrong number") => Step::error(text),
         Err(_) => Step::error(format!("ERR Command '{}' not found", texts[1])),
     }
@@ -103,8 +115,11 @@ fn dry_run(texts: &[&str], words: &[Bytes], users: &Users) -> Step {
 fn password(words: &[&str]) -> Step {
     let bits = match words {
         [] => Some(256),
-        [bits] => integer(bits.as_bytes()).filter(|bits| (1..=4096).contains(bits)),
-        _ => None,
+        [bits] => match integer(bits.as_bytes()) {
+            None => return Step::error("ERR value is not an integer or out of range"),
+            bits => bits.filter(|bits| (1..=4096).contains(bits)),
+        },
+        _ => return too_many("GENPASS"),
     };
     let Some(bits) = bits.and_then(|bits| usize::try_from(bits).ok()) else {
         let text =
@@ -126,7 +141,7 @@ fn log(words: &[&str], users: &Users, now: Millis) -> Step {
             Some(most) => usize::try_from(most).unwrap_or(0),
             None => return Step::error("ERR value is not an integer or out of range"),
         },
-        _ => return Step::syntax_error(),
+        _ => return too_many("LOG"),
     };
     let shown = users.refused().into_iter().take(most).map(|refused| entry(refused, now));
     Step::one(Value::Array(shown.collect()))
@@ -145,6 +160,10 @@ fn entry(refused: Refused, now: Millis) -> Value {
         pair("age-seconds", Value::Double(age)),
         pair("client-info", Value::bulk(refused.client)),
     ])
+}
+
+fn too_many(subcommand: &str) -> Step {
+    Step::error(format!("ERR unknown subcommand or wrong number of arguments for '{subcommand}'. Try ACL HELP."))
 }
 
 fn count(count: usize) -> Value {
@@ -186,11 +205,21 @@ mod tests {
                 ),
             ),
             ("users", "*2 $3 bob $7 default".to_owned()),
+            ("setuser amy reset nopass (+role ~k )", "+OK".to_owned()),
+            ("setuser amy +get", "-ERR Error in ACL SETUSER modifier '+get': Unknown command or category name in ACL".to_owned()),
+            (
+                "getuser amy",
+                "*12 $5 flags *3 $3 off $6 nopass $16 sanitize-payload $9 passwords *0 $8 commands $5 -@all $4 keys $0  \
+                 $8 channels $0  $9 selectors *1 *6 $8 commands $11 -@all +role $4 keys $2 ~k $8 channels $0"
+                    .to_owned(),
+            ),
+            ("deluser amy", ":1".to_owned()),
             ("dryrun bob ping", "+OK".to_owned()),
             (
                 "dryrun bob sentinel myid",
                 "$63 This user has no permissions to run the 'sentinel|myid' command".to_owned(),
             ),
+            ("dryrun default subscribe a", "+OK".to_owned()),
             ("dryrun bob foo", "-ERR Command 'foo' not found".to_owned()),
             ("dryrun nosuch ping", "-ERR User 'nosuch' not found".to_owned()),
             ("deluser bob nosuch", ":1".to_owned()),
@@ -211,23 +240,25 @@ mod tests {
     #[test]
     fn what_was_refused_is_counted() {
         let users = Users::new(&crate::conf::ServerConfig::default()).unwrap();
-        let refused = |object: &str| Refused {
+        let refused = |object: &str, at| Refused {
             count: 1,
             reason: "auth",
             object: object.into(),
             username: "bob".into(),
-            at: Millis(3500),
+            at: Millis(at),
             client: "id=1".into(),
         };
-        ["AUTH", "HELLO", "AUTH"].iter().for_each(|object| users.refuse(refused(object)));
+        ["HELLO", "AUTH", "HELLO"].iter().for_each(|object| users.refuse(refused(object, 3500)));
         let shown = text(&users, "log");
         assert!(
-            shown.starts_with("*2 *14 $5 count :1 $6 reason $4 auth $7 context $8 toplevel $6 object $5 HELLO"),
+            shown.starts_with("*2 *14 $5 count :2 $6 reason $4 auth $7 context $8 toplevel $6 object $5 HELLO"),
             "{shown}"
         );
         assert!(
-            shown.contains("count :2") && shown.contains("$11 age-seconds $3 1.5 $11 client-info $4 id=1"),
+            shown.contains("count :1") && shown.contains("$11 age-seconds $3 1.5 $11 client-info $4 id=1"),
             "{shown}"
         );
+        users.refuse(refused("HELLO", 63_500));
+        assert!(text(&users, "log").starts_with("*3 *14 $5 count :1"), "a minute later it is another one");
     }
 }

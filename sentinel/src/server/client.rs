@@ -30,10 +30,7 @@ pub(super) fn call(sub: &str, words: &[Bytes], me: &Client, clients: &Clients, u
         "kill" => kill(words, me, clients, users),
         "no-evict" | "no-touch" => on_off(&words[0]),
         "unpause" => Step::ok(),
-        "unblock" => match integer(&words[0]) {
-            Some(_) => Step::one(Value::Integer(0)),
-            None => Step::error("ERR value is not an integer or out of range"),
-        },
+        "unblock" => unblock(words),
         "getredir" => Step::one(Value::Integer(-1)),
         "trackinginfo" => {
             let pair = |key: &str, value: Value| (Value::bulk(key), value);
@@ -44,7 +41,13 @@ pub(super) fn call(sub: &str, words: &[Bytes], me: &Client, clients: &Clients, u
             ]))
         }
         "tracking" if words[0].eq_ignore_ascii_case(b"off") => Step::ok(),
-        "tracking" | "caching" => Step::error("ERR there are no keys to track at a sentinel"),
+        "tracking" if words[0].eq_ignore_ascii_case(b"on") => {
+            Step::error("ERR there are no keys to track at a sentinel")
+        }
+        "tracking" => Step::syntax_error(),
+        "caching" => Step::error(
+            "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",
+        ),
         "pause" => Step::error("ERR a sentinel does not pause its clients"),
         _ => Step::one(help::of(by_full_name(b"client"))),
     }
@@ -81,6 +84,17 @@ fn set_info(me: &Client, words: &[Bytes]) -> Step {
 fn on_off(word: &[u8]) -> Step {
     let known = word.eq_ignore_ascii_case(b"on") || word.eq_ignore_ascii_case(b"off");
     if known { Step::ok() } else { Step::syntax_error() }
+}
+
+/// No connection is ever blocked.
+fn unblock(words: &[Bytes]) -> Step {
+    let known = |word: &Bytes| word.eq_ignore_ascii_case(b"timeout") || word.eq_ignore_ascii_case(b"error");
+    match words {
+        [_, reason] if !known(reason) => Step::error("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"),
+        [_, _, _, ..] => Step::syntax_error(),
+        [id, ..] if integer(id).is_some() => Step::one(Value::Integer(0)),
+        _ => Step::error("ERR value is not an integer or out of range"),
+    }
 }
 
 fn list(words: &[Bytes], clients: &Clients, now: Millis) -> Step {

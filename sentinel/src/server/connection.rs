@@ -98,6 +98,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
                     self.port.clients.counters.bytes_out.fetch_add(count as u64, Ordering::Relaxed);
                     self.shrink();
                 }
+                // Whoever has lost a channel is cut off, as by Redis, though only when there is something to hear.
+                Woken::Notice(Ok(_)) if !self.session.may_listen(&self.port) => return Ok(()),
                 Woken::Notice(Ok(published)) => {
                     let messages = self.session.messages(&published);
                     self.send(&messages);

@@ -2,10 +2,22 @@
 
 use bytes::Bytes;
 
-use super::command::{COMMANDS, Called, Command, by_full_name};
+use super::command::{COMMANDS, Called, Command, by_full_name, find};
 use super::glob;
 use super::step::Step;
 use crate::resp::Value;
+
+/// What `COMMAND INFO` hints to clients that call several servers, by full name.
+const TIPS: &[(&str, &[&str])] = &[
+    ("client|info", &["nondeterministic_output"]),
+    ("client|list", &["nondeterministic_output"]),
+    ("command", &["nondeterministic_output_order"]),
+    ("command|docs", &["nondeterministic_output_order"]),
+    ("command|info", &["nondeterministic_output_order"]),
+    ("command|list", &["nondeterministic_output_order"]),
+    ("info", &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"]),
+    ("ping", &["request_policy:all_shards", "response_policy:all_succeeded"]),
+];
 
 /// The lines of a command's help.
 pub(super) fn of(called: Option<Called>) -> Value {
@@ -28,7 +40,10 @@ pub(super) fn command(subcommand: Option<&str>, words: &[Bytes]) -> Step {
         Some("info") => Step::one(Value::Array(words.iter().map(|name| named_info(name)).collect())),
         Some("docs") => Step::one(docs(words)),
         Some("list") => list(words),
-        Some("getkeys" | "getkeysandflags") => Step::error("ERR The command has no key arguments"),
+        Some("getkeys" | "getkeysandflags") if find(words).is_ok() => {
+            Step::error("ERR The command has no key arguments")
+        }
+        Some("getkeys" | "getkeysandflags") => Step::error("ERR Invalid command specified"),
         Some(_) => Step::one(of(by_full_name(b"command"))),
     }
 }
@@ -44,7 +59,8 @@ fn info(command: &Command, name: &str) -> Value {
     let simple = |texts: &[&str], sign: &str| {
         Value::Set(texts.iter().map(|text| Value::simple(format!("{sign}{text}"))).collect())
     };
-    let subcommands = command.subcommands.iter().map(|sub| info(sub, &format!("{name}|{}", sub.name)));
+    let tips = TIPS.iter().find(|(known, _)| *known == name).map_or(&[][..], |(_, tips)| tips);
+    let subcommands = command.subcommands.iter().map(|sub| info(sub, &format!("{name}|{}", sub.name))).collect();
     Value::Array(vec![
         Value::bulk(name),
         Value::Integer(command.arity),
@@ -53,9 +69,9 @@ fn info(command: &Command, name: &str) -> Value {
         Value::Integer(0),
         Value::Integer(0),
         simple(command.categories, "@"),
+        Value::Set(tips.iter().map(Value::bulk).collect()),
         Value::Set(Vec::new()),
-        Value::Set(Vec::new()),
-        Value::Array(subcommands.collect()),
+        if command.subcommands.is_empty() { Value::Set(subcommands) } else { Value::Array(subcommands) },
     ])
 }
 

@@ -99,10 +99,9 @@ impl Map {
         self.put("down-after-milliseconds", master.settings.down_after.to_string());
     }
 
-    /// What masters and replicas say of themselves. Without any INFO its age is that of the clock, as in Redis.
+    /// What masters and replicas say of themselves.
     fn reported(&mut self, view: &InstanceView, now: Millis) {
-        let info = view.info.as_ref().map_or(Millis::default(), |(at, _)| *at);
-        self.put("info-refresh", now.since(info).to_string());
+        self.put("info-refresh", view.info.as_ref().map_or(0, |(at, _)| now.since(*at)).to_string());
         let role = if view.following().is_some() { "slave" } else { "master" };
         self.put("role-reported", role.to_owned());
         self.put("role-reported-time", now.since(view.role_since).to_string());

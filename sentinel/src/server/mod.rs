@@ -44,6 +44,7 @@ mod tests;
 mod users;
 
 pub use listen::{BindError, Server};
+pub(crate) use users::is_known;
 
 use std::fmt;
 use std::sync::Arc;

@@ -10,7 +10,7 @@ use super::command::{self, Called};
 use super::sentinel::{self, Caller, Sight};
 use super::step::Step;
 use super::subscriptions::{By, Subscriptions};
-use super::users::{Refused, may_call, may_listen};
+use super::users::{Denied, Refused, may_listen, permits};
 use super::{Port, REDIS_VERSION, acl, client, help, info, login};
 use crate::backend::redis::hello;
 use crate::core::ids::Millis;
@@ -70,6 +70,12 @@ impl Session {
         !self.subscriptions.is_empty()
     }
 
+    /// Its user may listen to all that it listens to: the user may have been changed since.
+    pub(super) fn may_listen(&self, port: &Port) -> bool {
+        let user = port.users.get(&self.user);
+        user.is_some_and(|user| self.subscriptions.all().all(|(by, name)| may_listen(&user, by, name)))
+    }
+
     /// What a notice is to this connection.
     pub(super) fn messages(&self, published: &Published) -> Vec<Value> {
         self.subscriptions.messages(published)
@@ -106,20 +112,18 @@ impl Session {
             return Step::error("NOAUTH Authentication required.");
         }
         let Some(user) = world.port.users.get(&self.user) else { return Step::Close };
-        if !is_login && !may_call(&user, &called) {
-            self.remember("command", &called.full_name(), world);
-            let text = format!("NOPERM this user has no permissions to run the '{}' command", called.full_name());
-            return Step::error(text);
-        }
-        let listens = match called.command.name {
-            "subscribe" => Some(By::Channel),
-            "psubscribe" => Some(By::Pattern),
-            _ => None,
-        };
-        let forbidden = listens.and_then(|by| words[1..].iter().find(|channel| !may_listen(&user, by, channel)));
-        if let Some(channel) = forbidden {
-            self.remember("channel", &String::from_utf8_lossy(channel), world);
-            return Step::error("NOPERM this user has no permissions to access one of the channels used as arguments");
+        match permits(&user, &called, words) {
+            Err(Denied::Command) if !is_login => {
+                self.remember("command", &called.full_name(), world);
+                let text = format!("NOPERM this user has no permissions to run the '{}' command", called.full_name());
+                return Step::error(text);
+            }
+            Err(Denied::Channel(name)) => {
+                self.remember("channel", &String::from_utf8_lossy(name), world);
+                let text = "NOPERM this user has no permissions to access one of the channels used as arguments";
+                return Step::error(text);
+            }
+            Err(Denied::Command) | Ok(()) => {}
         }
         if self.version == Version::Resp2 && self.is_subscriber() && !is_for_subscribers(&called) {
             return Step::error(format!(
@@ -275,10 +279,12 @@ fn info_text(words: &[Bytes], world: World<'_>) -> String {
 }
 
 fn shutdown(words: &[Bytes]) -> Step {
-    let known = |word: &Bytes| [&b"nosave"[..], b"save", b"now", b"force"].iter().any(|k| word.eq_ignore_ascii_case(k));
+    let given = |known: &[u8]| words.iter().any(|word| word.eq_ignore_ascii_case(known));
+    let is_known =
+        |word: &Bytes| [&b"nosave"[..], b"save", b"now", b"force"].iter().any(|k| word.eq_ignore_ascii_case(k));
     match words {
         [word] if word.eq_ignore_ascii_case(b"abort") => Step::error("ERR No shutdown in progress."),
-        words if words.iter().all(known) => Step::Shutdown,
+        words if words.iter().all(is_known) && !(given(b"save") && given(b"nosave")) => Step::Shutdown,
         _ => Step::syntax_error(),
     }
 }

@@ -34,6 +34,12 @@ impl Subscriptions {
         self.count() == 0
     }
 
+    /// All of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = (By, &Bytes)> {
+        let channels = self.channels.iter().map(|name| (By::Channel, name));
+        channels.chain(self.patterns.iter().map(|name| (By::Pattern, name)))
+    }
+
     /// Adds names; a confirmation for each, or an error where there are too many.
     pub(super) fn add(&mut self, by: By, names: &[Bytes]) -> Vec<Value> {
         let mut replies = Vec::new();

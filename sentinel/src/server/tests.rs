@@ -133,6 +133,20 @@ async fn nothing_but_a_login_before_the_login() {
 }
 
 #[tokio::test]
+async fn a_subscriber_that_has_lost_its_channel_is_cut_off() {
+    let (port, _requests) = port("user bob on >x +@all &+*");
+    let (mut bob, mut admin) = (connect(&port), connect(&port));
+    let subscribed = "+OK\r\n*3\r\n$9\r\nsubscribe\r\n$6\r\n+sdown\r\n:1\r\n";
+    talk(&mut bob, "AUTH bob x\r\nSUBSCRIBE +sdown\r\n", subscribed).await;
+    let notice = || Published { channel: "+sdown", payload: "p".into() };
+    port.notices.send(notice()).unwrap();
+    talk(&mut bob, "", "*3\r\n$7\r\nmessage\r\n$6\r\n+sdown\r\n$1\r\np\r\n").await;
+    talk(&mut admin, "ACL SETUSER bob resetchannels &-*\r\n", "+OK\r\n").await;
+    port.notices.send(notice()).unwrap();
+    assert_eq!(rest(&mut bob).await, "");
+}
+
+#[tokio::test]
 async fn a_user_that_is_removed_is_cut_off() {
     let (port, _requests) = port("user bob on >x +@all");
     let (mut bob, mut admin) = (connect(&port), connect(&port));

@@ -5,11 +5,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 
-use super::command::Called;
+use super::command::{Called, by_full_name};
 use super::glob;
 use super::subscriptions::By;
-use crate::conf::{Rule, Scope, ServerConfig, User, parse_users};
+use crate::conf::{CommandRule, Rule, RuleError, Scope, Selector, ServerConfig, User, merged, parse_users};
 use crate::core::ids::Millis;
 use crate::store::replace;
 
@@ -22,6 +23,9 @@ pub(super) struct Users {
     refused: Mutex<VecDeque<Refused>>,
     refused_most: usize,
 }
+
+/// What is refused again within so many milliseconds is counted, as in Redis, and not listed anew.
+const IN_A_ROW_MS: u64 = 60_000;
 
 /// One thing that was refused, so many times in a row.
 #[derive(Debug, Clone)]
@@ -39,10 +43,10 @@ impl Users {
     /// The users of the configuration, or of its ACL file.
     ///
     /// # Errors
-    /// What is wrong with the ACL file.
+    /// What is wrong with the ACL file, or the rule about a command that does not exist.
     pub(super) fn new(config: &ServerConfig) -> Result<Self, String> {
         let users = match &config.aclfile {
-            None => config.users.clone(),
+            None => known(config.users.clone())?,
             Some(path) => read(Path::new(path))?,
         };
         let mut default = User::default_user();
@@ -106,10 +110,17 @@ impl Users {
         }
         let _one = self.change.lock().unwrap_or_else(PoisonError::into_inner);
         let mut user = self.get(name).map_or_else(|| User::new(name), |user| (*user).clone());
+        let rules: Vec<&str> = rules.collect();
+        let rules = merged(&rules).map_err(|open| {
+            format!("ERR Unmatched parenthesis in acl selector starting at '{}'.", Rule::shown(open))
+        })?;
         for text in rules {
-            let rule = Rule::read(text)
-                .map_err(|error| format!("ERR Error in ACL SETUSER modifier '{}': {error}", Rule::shown(text)))?;
-            user.apply(rule);
+            let applied =
+                Rule::read(&text).and_then(|rule| match rule.commands().iter().find(|rule| !is_known(rule)) {
+                    None => user.apply(rule),
+                    Some(_) => Err(RuleError::Unknown),
+                });
+            applied.map_err(|error| format!("ERR Error in ACL SETUSER modifier '{}': {error}", Rule::shown(&text)))?;
         }
         let mut all = (*self.all()).clone();
         all.insert(user.name.clone(), Arc::new(user));
@@ -133,15 +144,13 @@ impl Users {
     /// Remembers that something was refused.
     pub(super) fn refuse(&self, refused: Refused) {
         let mut list = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |known: &&mut Refused| {
+        let same = |known: &Refused| {
             (known.reason, &known.object, &known.username) == (refused.reason, &refused.object, &refused.username)
+                && refused.at.since(known.at) < IN_A_ROW_MS
         };
-        if let Some(known) = list.iter_mut().find(same) {
-            known.count += 1;
-            known.at = refused.at;
-            return;
-        }
-        list.push_front(refused);
+        let before = list.iter().position(same).and_then(|at| list.remove(at));
+        let count = before.map_or(0, |known| known.count) + refused.count;
+        list.push_front(Refused { count, ..refused });
         list.truncate(self.refused_most);
     }
 
@@ -155,31 +164,96 @@ impl Users {
     }
 }
 
-/// The user may make this call: the last rule that fits decides.
-pub(super) fn may_call(user: &User, called: &Called) -> bool {
+/// What a user may not do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Denied<'a> {
+    /// To call this at all.
+    Command,
+    /// To use this channel.
+    Channel(&'a Bytes),
+}
+
+/// Whether the user may make this call: one of its selectors must allow the command and every channel in it.
+///
+/// # Errors
+/// What it may not; a channel where a selector allows the command, the one that is furthest behind.
+pub(super) fn permits<'a>(user: &User, called: &Called, words: &'a [Bytes]) -> Result<(), Denied<'a>> {
+    let (by, channels) = channels(called, words);
+    let mut furthest = None;
+    for selector in user.all_selectors().filter(|selector| allows(selector, called, words)) {
+        match channels.iter().position(|channel| !opens(selector, by, channel)) {
+            None => return Ok(()),
+            at => furthest = furthest.max(at),
+        }
+    }
+    Err(furthest.map_or(Denied::Command, |at| Denied::Channel(&channels[at])))
+}
+
+/// The words of a call that name channels, and how.
+fn channels<'a>(called: &Called, words: &'a [Bytes]) -> (By, &'a [Bytes]) {
+    match called.command.name {
+        "subscribe" => (By::Channel, &words[1..]),
+        "psubscribe" => (By::Pattern, &words[1..]),
+        "publish" => (By::Channel, &words[1..2]),
+        _ => (By::Channel, &[]),
+    }
+}
+
+/// The last rule that fits decides.
+fn allows(selector: &Selector, called: &Called, words: &[Bytes]) -> bool {
     let fits = |scope: &Scope| match scope {
         Scope::All => true,
         Scope::Category(name) => called.leaf().categories.contains(&name.as_str()),
         Scope::Command(name) => called.command.name == name,
         Scope::Subcommand(name, sub) => {
-            called.command.name == name && called.subcommand.is_some_and(|known| known.name == sub)
+            let first = || words.get(1).is_some_and(|word| word.eq_ignore_ascii_case(sub.as_bytes()));
+            called.command.name == name && called.subcommand.map_or_else(first, |known| known.name == sub)
         }
     };
-    user.commands.iter().rev().find(|rule| fits(&rule.scope)).is_some_and(|rule| rule.allow)
+    selector.commands.iter().rev().find(|rule| fits(&rule.scope)).is_some_and(|rule| rule.allow)
 }
 
-/// The user may listen to this channel, or to all that this pattern stands for: a pattern must be one of the user's.
-pub(super) fn may_listen(user: &User, by: By, name: &[u8]) -> bool {
-    user.channels.iter().any(|allowed| match by {
+/// The selector opens this channel, or all that this pattern stands for: a pattern must be one of the selector's.
+fn opens(selector: &Selector, by: By, name: &[u8]) -> bool {
+    selector.channels.iter().any(|allowed| match by {
         _ if allowed == "*" => true,
         By::Channel => glob::matches(allowed.as_bytes(), name),
         By::Pattern => allowed.as_bytes() == name,
     })
 }
 
+/// The user may listen to this.
+pub(super) fn may_listen(user: &User, by: By, name: &[u8]) -> bool {
+    user.all_selectors().any(|selector| opens(selector, by, name))
+}
+
+/// The command exists. Of one without subcommands a first word can be allowed, but not forbidden.
+pub(crate) fn is_known(rule: &CommandRule) -> bool {
+    match &rule.scope {
+        Scope::All | Scope::Category(_) => true,
+        Scope::Command(name) => by_full_name(name.as_bytes()).is_some(),
+        Scope::Subcommand(name, sub) => by_full_name(name.as_bytes()).is_some_and(|called| {
+            let subs = called.command.subcommands;
+            if subs.is_empty() { rule.allow } else { subs.iter().any(|known| known.name == sub) }
+        }),
+    }
+}
+
+/// These users, if all commands they speak of exist.
+fn known(users: Vec<User>) -> Result<Vec<User>, String> {
+    for user in &users {
+        let mut rules = user.all_selectors().flat_map(|selector| &selector.commands);
+        if let Some(rule) = rules.find(|rule| !is_known(rule)) {
+            return Err(format!("user {}: rule `{rule}`: {}", user.name, RuleError::Unknown));
+        }
+    }
+    Ok(users)
+}
+
 fn read(path: &Path) -> Result<Vec<User>, String> {
     let text = std::fs::read(path).map_err(|error| format!("aclfile {}: {error}", path.display()))?;
-    parse_users(&text).map_err(|problems| format!("aclfile {}: {problems}", path.display()))
+    let users = parse_users(&text).map_err(|problems| format!("aclfile {}: {problems}", path.display()))?;
+    known(users).map_err(|error| format!("aclfile {}: {error}", path.display()))
 }
 
 fn named(users: impl Iterator<Item = User>) -> BTreeMap<String, Arc<User>> {
@@ -188,7 +262,7 @@ fn named(users: impl Iterator<Item = User>) -> BTreeMap<String, Arc<User>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::command::by_full_name;
+    use super::super::command::find;
     use super::*;
 
     fn users(text: &str) -> Users {
@@ -209,29 +283,69 @@ mod tests {
     #[test]
     fn who_may_call_what() {
         let table = [
-            ("+ping", "ping", true),
-            ("+ping", "role", false),
-            ("+@all -sentinel|failover", "sentinel|failover", false),
-            ("+@all -sentinel|failover", "sentinel|masters", true),
-            ("+@all -@dangerous +sentinel|masters", "sentinel|masters", true),
-            ("+@all -@dangerous", "sentinel|masters", false),
-            ("+sentinel -sentinel|set", "sentinel|set", false),
-            ("+@connection", "client|id", true),
-            ("-@all", "ping", false),
+            ("+ping", "ping", ""),
+            ("+ping", "role", "command"),
+            ("+@all -sentinel|failover", "sentinel failover m", "command"),
+            ("+@all -sentinel|failover", "sentinel masters", ""),
+            ("+@all -@dangerous +sentinel|masters", "sentinel masters", ""),
+            ("+@all -@dangerous", "sentinel masters", "command"),
+            ("+sentinel -sentinel|set", "sentinel set m quorum 1", "command"),
+            ("+@connection", "client id", ""),
+            ("-@all", "ping", "command"),
+            ("+ping|x", "ping x", ""),
+            ("+ping|x", "ping", "command"),
+            // One selector must allow all of it.
+            ("+ping (+role)", "role", ""),
+            ("+ping (+role)", "client id", "command"),
+            ("+@all -role (+role)", "role", ""),
+            ("+subscribe (allchannels)", "subscribe a", "a"),
+            ("+@all (+subscribe &x*)", "subscribe x1", ""),
+            ("+@all (+subscribe &x*)", "subscribe x1 z", "z"),
+            ("(+subscribe &x*) (+subscribe &z)", "subscribe x1 z", "z"),
+            ("(+psubscribe &x*)", "psubscribe x*", ""),
+            ("(+psubscribe &x*)", "psubscribe x1*", "x1*"),
+            ("+publish &y", "publish y text", ""),
+            ("+publish &y", "publish z text", "z"),
+            ("+unsubscribe", "unsubscribe z", ""),
         ];
-        for (rules, name, allowed) in table {
+        for (rules, line, denied) in table {
             let users = users(&format!("user bob on nopass {rules}"));
-            let called = by_full_name(name.as_bytes()).unwrap();
-            assert_eq!(may_call(&users.get("bob").unwrap(), &called), allowed, "{rules}: {name}");
+            let words: Vec<Bytes> = line.split(' ').map(|w| Bytes::copy_from_slice(w.as_bytes())).collect();
+            let said = match permits(&users.get("bob").unwrap(), &find(&words).unwrap(), &words) {
+                Ok(()) => "",
+                Err(Denied::Command) => "command",
+                Err(Denied::Channel(name)) => std::str::from_utf8(name).unwrap(),
+            };
+            assert_eq!(said, denied, "{rules}: {line}");
         }
     }
 
     #[test]
     fn who_may_listen_to_what() {
-        let bob = users("user bob on nopass &+s* +@all").get("bob").unwrap();
+        let bob = users("user bob on nopass &+s* +@all (&-s*)").get("bob").unwrap();
         assert!(may_listen(&bob, By::Channel, b"+sdown") && may_listen(&bob, By::Pattern, b"+s*"));
-        assert!(!may_listen(&bob, By::Channel, b"-sdown") && !may_listen(&bob, By::Pattern, b"*"));
-        assert!(may_listen(&User::default_user(), By::Pattern, b"*"));
+        assert!(may_listen(&bob, By::Channel, b"-sdown") && !may_listen(&bob, By::Channel, b"+odown"));
+        assert!(!may_listen(&bob, By::Pattern, b"*") && may_listen(&User::default_user(), By::Pattern, b"*"));
+    }
+
+    #[test]
+    fn rules_about_commands_that_do_not_exist_are_told() {
+        let with = |rules: &str| {
+            let text = format!("user bob on nopass {rules}");
+            Users::new(&crate::conf::parse(text.as_bytes()).unwrap().server).map(drop)
+        };
+        for rules in ["+@all -sentinel|failover", "+client|setinfo", "+ping|x", "(+sentinel|why-not)"] {
+            assert_eq!(with(rules), Ok(()), "{rules}");
+        }
+        for (rules, rule) in [
+            ("+get", "+get"),
+            ("+@all -get", "-get"),
+            ("-@all +ping (+sentinel|x)", "+sentinel|x"),
+            ("+@all -ping|x", "-ping|x"),
+        ] {
+            let expected = format!("user bob: rule `{rule}`: Unknown command or category name in ACL");
+            assert_eq!(with(rules), Err(expected), "{rules}");
+        }
     }
 
     #[test]
@@ -240,6 +354,8 @@ mod tests {
         users.set("bob", ["on", ">x"].into_iter()).unwrap();
         let error = users.set("bob", ["off", "foo"].into_iter()).unwrap_err();
         assert_eq!(error, "ERR Error in ACL SETUSER modifier 'foo': Syntax error");
+        let error = users.set("bob", ["off", "(+ping", ">x"].into_iter()).unwrap_err();
+        assert_eq!(error, "ERR Unmatched parenthesis in acl selector starting at '(+ping'.");
         assert!(users.accepts("bob", b"x"));
         assert_eq!(users.remove(["bob", "nobody"].into_iter()), 1);
         assert!(!users.accepts("bob", b"x"));

@@ -1,6 +1,6 @@
 //! `status`: what each sentinel of the group sees, and whether they agree.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
@@ -146,10 +146,15 @@ fn problems(rows: &[Row], views: &BTreeSet<(&str, u64)>) -> Vec<String> {
     problems.extend(among("a failover is under way at", &|row| row.state.starts_with("failover")));
     problems.extend(among("no replica is known at", &|row| answers(row) && row.replicas == 0));
     problems.extend(among("only observing, as its file says", &|row| row.mode == "observe-only"));
-    let pauses: BTreeSet<(&str, u64)> =
-        rows.iter().filter_map(|row| Some((row.paused_by.as_deref()?, row.paused_at.unwrap_or(0)))).collect();
+    // One order reaches each of them at a moment of its own.
+    let mut pauses: BTreeMap<&str, u64> = BTreeMap::new();
+    for row in rows {
+        let Some(by) = row.paused_by.as_deref() else { continue };
+        let at = row.paused_at.unwrap_or(0);
+        pauses.entry(by).and_modify(|first| *first = at.min(*first)).or_insert(at);
+    }
     for (by, at) in pauses {
-        let this = |row: &Row| row.paused_by.as_deref() == Some(by) && row.paused_at.unwrap_or(0) == at;
+        let this = |row: &Row| row.paused_by.as_deref() == Some(by);
         problems.extend(among(&format!("paused by {by} at {}", utc(at)), &this));
     }
     if rows.iter().any(|row| row.mode == "paused") {

@@ -40,7 +40,8 @@ const ENOUGH: usize = 100;
 /// How long that may take.
 const WARM: Duration = Duration::from_secs(10);
 
-/// Looks, and with `--yes` acts. No, if something is not ready, the master is not changed, or what must not be lost is.
+/// Looks, and with `--yes` acts. No, if something is not ready, or it acts and the master is not changed, or what must not
+/// be lost is.
 pub(super) async fn run(
     remote: &mut Remote,
     door: &Door,
@@ -55,7 +56,7 @@ pub(super) async fn run(
     drill.preflight = preflight::look(remote, door, &access, &plan, &before, &servers).await?;
     if !plan.yes || !drill.ready() {
         show.report(&drill);
-        return Ok(Verdict::No);
+        return Ok(if drill.ready() { Verdict::Fine } else { Verdict::No });
     }
     let doors: Vec<Door> = servers.iter().map(|at| access.door(at.clone(), door.patience)).collect();
     let canary = Canary::start(doors, &plan);
