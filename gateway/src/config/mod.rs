@@ -1,0 +1,162 @@
+//! The file: read into what it means, or refused with all that is wrong in it. Pure.
+//!
+//! Unknown keys are refused: in a gateway a misspelt one switches a guard off without a word.
+//!
+//! | file | what |
+//! |---|---|
+//! | `keys.rs` | which keys there are, and what each means |
+//! | `scope.rs` | a value and its place |
+//! | `problem.rs` | what is wrong |
+//! | `listener.rs`, `upstream.rs`, `route.rs`, `filter.rs`, `flow.rs`, `aggregate.rs` | the parts |
+
+mod aggregate;
+mod filter;
+mod flow;
+mod keys;
+mod listener;
+mod problem;
+mod route;
+mod scope;
+#[cfg(test)]
+mod tests;
+mod upstream;
+
+pub(crate) use aggregate::PartConfig;
+pub(crate) use flow::FlowConfig;
+pub use keys::schema;
+pub(crate) use listener::{AccessLogConfig, ListenerConfig};
+pub use problem::{Problem, Refused};
+pub(crate) use route::{Kind, Respond, RouteConfig, Services};
+pub(crate) use upstream::{Address, From, LbPolicy, UpstreamConfig};
+
+use keys::FILE;
+use mainstay::yaml;
+use problem::Problems;
+use scope::Scope;
+use std::{collections::BTreeMap, net::SocketAddr, str::FromStr};
+
+/// Values of one file, at most: some for each of ten thousand routes.
+const MAX_VALUES: usize = 400_000;
+
+/// What a file says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    pub(crate) listeners: Vec<ListenerConfig>,
+    pub(crate) upstreams: BTreeMap<String, UpstreamConfig>,
+    pub(crate) routes: Vec<RouteConfig>,
+    pub(crate) access_log: Option<AccessLogConfig>,
+    pub(crate) flow_rules: Option<FlowConfig>,
+    pub(crate) admin: Option<SocketAddr>,
+}
+
+impl FromStr for Config {
+    type Err = Refused;
+
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    fn from_str(text: &str) -> Result<Self, Refused> {
+        let problems = Problems::default();
+        let node = match yaml::read_up_to(text, MAX_VALUES) {
+            Ok(node) => node,
+            Err(error) => {
+                problems.add(error.line, "", error.why);
+                return problems.or(Self::empty());
+            }
+        };
+        let fields = Scope::new(&node, "", &problems).fields(&FILE);
+        let config = Self {
+            listeners: fields.get("listeners", |at| Some(at.list(listener::read))).unwrap_or_default(),
+            upstreams: fields
+                .get("upstreams", |at| Some(at.named(|_, at| upstream::read(at)).into_iter().collect()))
+                .unwrap_or_default(),
+            routes: fields.get("routes", |at| Some(at.list(route::read))).unwrap_or_default(),
+            access_log: fields.get("access_log", listener::access_log),
+            flow_rules: fields.get("flow_rules", flow::read),
+            admin: fields.get("admin", listener::admin),
+        };
+        if !fields.has("listeners") {
+            problems.add(node.line(), "", "`listeners` is missing: nothing would come in");
+        }
+        let upstreams = fields.get("upstreams", |at| Some(at.named(|_, _| Some(())))).unwrap_or_default();
+        config.fits_together(&problems, &|name| upstreams.iter().any(|(known, ())| known == name));
+        problems.or(config)
+    }
+}
+
+impl Config {
+    /// It has a port for operators, who want metrics there.
+    pub fn has_admin(&self) -> bool {
+        self.admin.is_some()
+    }
+
+    fn empty() -> Self {
+        Self {
+            listeners: Vec::new(),
+            upstreams: BTreeMap::new(),
+            routes: Vec::new(),
+            access_log: None,
+            flow_rules: None,
+            admin: None,
+        }
+    }
+
+    /// Notes what each part alone does not show. `is_named` says of an upstream that it is in the file, readable or not.
+    fn fits_together(&self, problems: &Problems, is_named: &dyn Fn(&str) -> bool) {
+        for (at, route) in self.routes.iter().enumerate() {
+            let wrong = |key: &str, why: String| problems.add(route.line, &format!("{}{key}", route.place), why);
+            let earlier = &self.routes[..at];
+            if let Some(other) = earlier.iter().find(|other| other.name == route.name) {
+                wrong(".name", format!("`{}` is the name of the route in line {} too", route.name, other.line));
+            }
+            if let Some(other) = earlier.iter().find(|other| other.matcher.hides(&route.matcher)) {
+                let why =
+                    format!("`{}` in line {} takes the same requests: one is never reached", other.name, other.line);
+                wrong(".match", why);
+            }
+            let own = route.kind.upstream();
+            let parts = match &route.kind {
+                Kind::Aggregate(parts) => parts.as_slice(),
+                _ => &[],
+            };
+            let canaries = route.canaries.iter().filter_map(|canary| canary.upstream.as_deref());
+            for name in own.into_iter().chain(canaries).chain(parts.iter().map(|part| part.upstream.as_str())) {
+                match self.upstreams.get(name) {
+                    Some(upstream) => self.suits(route, upstream, &wrong),
+                    None if is_named(name) => {}
+                    None => {
+                        let near = mainstay_registry::nearest(name, self.upstreams.keys().map(String::as_str));
+                        let hint = near.map_or_else(String::new, |near| format!(": did you mean `{near}`?"));
+                        wrong("", format!("there is no upstream `{name}`{hint}"));
+                    }
+                }
+            }
+            if own.is_none() && !route.canaries.is_empty() {
+                wrong(".canaries", "who answers itself has no other lane".to_owned());
+            }
+            if let Some(rewrite) = &route.rewrite {
+                if !matches!(route.kind, Kind::Http { .. }) {
+                    wrong(".rewrite", "only what is handed on as plain HTTP has another path there".to_owned());
+                }
+                if let Some(name) = rewrite.unknown(&route.matcher.path) {
+                    wrong(".rewrite", format!("the path of the route has no `{{{name}}}`"));
+                }
+            }
+        }
+    }
+
+    /// Notes what a route wants of its upstream that this cannot do.
+    fn suits(&self, route: &RouteConfig, upstream: &UpstreamConfig, wrong: &dyn Fn(&str, String)) {
+        let From::Registry { service, .. } = &upstream.from else { return };
+        if !route.kind.is_grpc() && service.is_none() {
+            wrong("", "its upstream is a registry without a `service`: nobody knows what to look up".to_owned());
+        }
+        if let Kind::Json { services, .. } = &route.kind
+            && let Some(Services::Below(package)) = services.iter().find(|one| matches!(one, Services::Below(_)))
+        {
+            let why = format!("{package}* cannot be looked up in a registry for JSON: name each service");
+            wrong(".json.services", why);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Whole files: what they mean, and what is told of those that are refused.
+
+use super::*;
+use std::time::Duration;
+
+const WHOLE: &str = "
+listeners:
+  - address: 127.0.0.1:8080
+    trusted_proxies: [10.0.0.0/8, '::1']
+    max_head: 16KiB
+upstreams:
+  pages:
+    endpoints: ['127.0.0.1:9001', '[::1]:9002']
+    lb_policy: round_robin
+  stock:
+    registry: memory://
+    application: stock
+routes:
+  - name: pages
+    match: {hosts: [Shop.Example], path: /pages/**, methods: [GET, HEAD]}
+    http: {upstream: pages}
+    timeout: 2s
+  - name: stock
+    match:
+      path: /shop.stock.v1.StockApi/*
+      headers: {X-Env: gray, x-b: {prefix: a}}
+      cookies: {user: {present: true}}
+    grpc: {upstream: stock, services: [shop.stock.v1.StockApi, shop.gift.*]}
+  - name: json
+    match: {path: '/v1/**'}
+    json: {upstream: stock, services: [shop.stock.v1.StockApi], auto_mapping: true}
+    max_body: 64KiB
+  - name: health
+    match: {path: /healthz}
+    respond: {body: ok, headers: {x-a: b}}
+access_log: {format: text}
+";
+
+#[test]
+fn a_file_is_what_it_says() {
+    let config: Config = WHOLE.parse().unwrap();
+    assert_eq!(config.listeners[0].max_head, 16 * 1024);
+    assert_eq!(config.upstreams["pages"].lb_policy, LbPolicy::RoundRobin);
+    assert!(matches!(&config.upstreams["stock"].from, From::Registry { version, .. } if version == "*"));
+    let [pages, stock, json, health] = &config.routes[..] else { panic!("four routes") };
+    assert_eq!((pages.matcher.hosts[0].as_str(), pages.timeout), ("shop.example", Duration::from_secs(2)));
+    assert_eq!(stock.matcher.conditions.len(), 3);
+    let Kind::Grpc { services, .. } = &stock.kind else { panic!("gRPC") };
+    let holds = |name: &str| services.iter().any(|one| one.holds(name));
+    assert!(holds("shop.stock.v1.StockApi") && holds("shop.gift.v1.Gift"));
+    assert!(!holds("shop.stock.v1.StockApiB") && !holds("shop.gifts.Gift"));
+    assert_eq!(json.max_body, Some(64 * 1024));
+    assert!(matches!(&health.kind, Kind::Respond(answer) if answer.body == "ok" && answer.headers.len() == 1));
+}
+
+#[test]
+fn all_that_is_wrong_is_told_at_once_with_its_place() {
+    let text = "listeners:
+  - adress: 127.0.0.1:8080
+  - address: 8080
+    trusted_proxies: [10.0.0.0/40]
+upstreams:
+  a: {endpoints: [here], lb_policy: round_robbin}
+  b: {}
+  c: {registry: 'what://x', endpoints: ['a:1']}
+  d: {registry: 'memory://'}
+routes:
+  - name: one
+    match: {path: v1, method: [GET]}
+    http: {upstream: a}
+  - name: two
+    match: {path: /x}
+    http: {upstream: aa}
+    timeout: 3
+  - name: two
+    match: {path: /x, methods: [get]}
+    http: {upstream: d}
+    grpc: {upstream: d}
+  - name: three
+    match: {path: /y, headers: {a: {exact: b, prefix: c}}}
+    json: {upstream: d, services: [shop.*, 'a b']}
+  - match: {path: /x}
+    respond: {status: 99}
+";
+    let refused = text.parse::<Config>().unwrap_err();
+    let told = refused.to_string();
+    for (line, what) in [
+        (2, "listeners[0]: `adress` is not known here: did you mean `address`?"),
+        (2, "`address` is missing"),
+        (3, "is no address to listen on"),
+        (4, "is no address and no range"),
+        (6, "upstreams.a.endpoints[0]: `here` is no HOST:PORT"),
+        (6, "did you mean `round_robin`?"),
+        (7, "`endpoints` or `registry` is missing"),
+        (8, "one says who there is"),
+        (8, "upstreams.c.registry"),
+        (12, "routes[0].match.path: a path begins with `/`"),
+        (12, "did you mean `methods`?"),
+        (14, "routes[1]: there is no upstream `aa`"),
+        (17, "routes[1].timeout: it should be a time"),
+        (18, "routes[2]: a route has one of http, grpc, json, aggregate and respond: http and grpc are"),
+        (18, "`two` is the name of the route in line 14 too"),
+        (19, "is no method"),
+        (22, "shop.* cannot be looked up"),
+        (23, "one test of a value is enough"),
+        (24, "`a b` is no full name"),
+        (25, "`name` is missing"),
+        (26, "from 200 to 599"),
+    ] {
+        let found = refused.0.iter().any(|one| one.line == line && one.to_string().contains(what));
+        assert!(found, "line {line}: {what} is not in\n{told}");
+    }
+    for text in ["", "listeners: 7", "a: [", "routes: []"] {
+        assert!(text.parse::<Config>().is_err(), "{text}");
+    }
+}
+
+#[test]
+fn routes_that_are_never_reached_are_refused() {
+    let text = |second: &str| {
+        format!(
+            "listeners: [{{address: '127.0.0.1:0'}}]
+routes:
+  - {{name: a, match: {{path: '/x/{{id}}'}}, respond: {{}}}}
+  - {{name: b, match: {second}, respond: {{}}}}
+"
+        )
+    };
+    let refused = text("{path: /x/*}").parse::<Config>().unwrap_err().to_string();
+    assert!(refused.contains("`a` in line 3 takes the same requests"), "{refused}");
+    for other in ["{path: /x/y}", "{path: /x/*, methods: [GET]}", "{path: /x/*, hosts: [h]}"] {
+        assert!(text(other).parse::<Config>().is_ok(), "{other}");
+    }
+}
+
+#[test]
+fn the_files_of_the_readme_can_be_read() {
+    let readme = include_str!("../../README.md");
+    let files: Vec<_> = readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(!files.is_empty());
+    for file in files {
+        file.parse::<Config>().unwrap_or_else(|refused| panic!("{refused}\n{file}"));
+    }
+}
+
+#[test]
+fn the_schema_has_every_key() {
+    let schema = schema();
+    assert_eq!(schema["properties"]["routes"]["items"]["properties"]["match"]["additionalProperties"], false);
+    let text = schema.to_string();
+    for key in ["trusted_proxies", "lb_policy", "auto_mapping", "num_retries", "cookies"] {
+        assert!(text.contains(&format!("\"{key}\":{{")), "{key}");
+    }
+}

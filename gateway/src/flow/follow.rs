@@ -1,0 +1,54 @@
+//! Where the rules come from: a file, or a key of the config centre. Both are followed; a text that is gone or empty is no wish
+//! for no rules (that is `[]`), and one that is wrong leaves what was in force.
+
+use super::Rules;
+use mainstay_registry::{ConfigCenter, ConfigKey};
+use std::{path::PathBuf, sync::Arc, time::Duration};
+use tokio::time::sleep;
+
+/// How often a file is looked at.
+const EVERY: Duration = Duration::from_millis(250);
+
+/// Where rules are kept.
+#[derive(Debug)]
+pub(crate) enum Source {
+    File(PathBuf),
+    Center(Arc<dyn ConfigCenter>, ConfigKey),
+}
+
+/// Follows the rules for as long as the future is polled.
+pub(crate) async fn follow(source: Source, rules: Rules) {
+    match source {
+        Source::File(path) => {
+            let mut read = String::new();
+            loop {
+                // A file that is away is told of when it was there, by what it said last.
+                let text = tokio::fs::read_to_string(&path).await.unwrap_or_default();
+                if text != read && !text.trim().is_empty() {
+                    take(&rules, &text, &path.display().to_string());
+                    read = text;
+                }
+                sleep(EVERY).await;
+            }
+        }
+        Source::Center(center, key) => {
+            let mut watch = center.watch(&key);
+            while let Some(sight) = watch.next().await {
+                match sight.config() {
+                    Some(config) => take(&rules, &config.content, &format!("{key} in {}", center.describe())),
+                    None => tracing::warn!(%key, "no flow rules are there; what was in force stays"),
+                }
+            }
+        }
+    }
+}
+
+fn take(rules: &Rules, text: &str, place: &str) {
+    match rules.take(text) {
+        Ok(wrong) => {
+            tracing::info!(place, "flow rules are in force");
+            wrong.iter().for_each(|why| tracing::error!(place, why, "a flow rule is left out"));
+        }
+        Err(why) => tracing::error!(place, why, "flow rules are refused, what was in force stays"),
+    }
+}

@@ -1,0 +1,67 @@
+//! Plain HTTP, handed on: bodies stream both ways, the path is the one that was matched.
+
+use super::{announces_more, is_too_large, no_upstream, too_large};
+use crate::{
+    ingress::{Target, hop_by_hop},
+    refusal::Refusal,
+    snapshot::{Lane, Route},
+    upstream::Failed,
+};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version, header};
+use http_body::Body as _;
+use http_body_util::Limited;
+use mainstay::edge::Body;
+use tokio::time::timeout;
+
+/// The body of a request, where the route says nothing.
+const MAX_BODY: u64 = 1024 * 1024;
+/// What upstreams may not say in the gateway's name.
+const ORIGIN: HeaderName = HeaderName::from_static("x-mainstay-origin");
+
+pub(super) async fn answer(
+    (route, lane): (&Route, &Lane),
+    target: &Target,
+    path: &str,
+    mut request: Request<Body>,
+) -> Result<Response<Body>, Refusal> {
+    let upstream = lane.upstream.as_ref().and_then(|upstream| upstream.http.as_ref()).ok_or_else(no_upstream)?;
+    let limit = route.config.max_body.unwrap_or(MAX_BODY);
+    if announces_more(request.headers(), limit) {
+        return Err(too_large(limit));
+    }
+    *request.uri_mut() = uri(path, target.query.as_deref())?;
+    *request.version_mut() = Version::HTTP_11;
+    if let Ok(host) = HeaderValue::from_str(&target.authority) {
+        request.headers_mut().insert(header::HOST, host);
+    }
+    let request = request.map(|body| match body.is_end_stream() {
+        true => body,
+        false => Body::new(Limited::new(body, usize::try_from(limit).unwrap_or(usize::MAX))),
+    });
+    match timeout(route.config.timeout, upstream.send(request, route.config.num_retries)).await {
+        Ok(Ok(mut response)) => {
+            hop_by_hop(response.headers_mut());
+            response.headers_mut().remove(ORIGIN);
+            Ok(response)
+        }
+        Ok(Err(Failed::Lost(error))) if is_too_large(&error) => Err(too_large(limit)),
+        Ok(Err(failed)) => {
+            tracing::warn!(route = route.config.name, error = %failed, "no answer of an upstream");
+            // What it says of addresses is for the log.
+            let text = "no upstream answered";
+            Err(Refusal::new(failed.status(), failed.reason(), text))
+        }
+        Err(_) => {
+            let text = format!("no answer began within {:?}", route.config.timeout);
+            Err(Refusal::new(StatusCode::GATEWAY_TIMEOUT, "UPSTREAM_TIMEOUT", text))
+        }
+    }
+}
+
+fn uri(path: &str, query: Option<&str>) -> Result<Uri, Refusal> {
+    let uri = match query {
+        Some(query) => Uri::try_from(format!("{path}?{query}")),
+        None => Uri::try_from(path),
+    };
+    uri.map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", "the target is no path"))
+}

@@ -1,0 +1,46 @@
+//! The gateway: HTTP, gRPC and JSON in, services out.
+//!
+//! [`Gateway::start`] runs what a [`Config`] says; [`cli`] is the program over it. A request goes through the stack that is
+//! written in `stack.rs`, top to bottom, with a sentence on why each part stands where it does.
+//!
+//! | folder or file | what |
+//! |---|---|
+//! | `config/` | the file: what it means, or all that is wrong with it |
+//! | `snapshot.rs` | what one version of the file makes, swapped whole |
+//! | `gateway.rs`, `reload.rs` | listeners, the drain; a new version of the file |
+//! | `stack.rs` | the stack |
+//! | `ingress/` | what comes in, before any route is asked |
+//! | `route/` | which route takes a request |
+//! | `filter/` | what a route changes on the way, and which of its lanes a request takes |
+//! | `flow/` | flow control by Sentinel's rules |
+//! | `handle/` | what becomes of it, by the route's kind |
+//! | `transcode/` | JSON for services of gRPC |
+//! | `upstream/` | who answers |
+//! | `admin/` | what operators see |
+//! | `access/` | a line for each request |
+//! | `meters.rs` | what is counted |
+//! | `refusal.rs` | what the gateway answers itself |
+//! | `cli/` | the program |
+
+mod access;
+mod admin;
+pub mod cli;
+mod config;
+mod filter;
+mod flow;
+mod gateway;
+mod handle;
+mod ingress;
+mod meters;
+mod refusal;
+mod reload;
+mod route;
+mod snapshot;
+mod stack;
+mod transcode;
+mod upstream;
+
+pub use config::{Config, Problem, Refused, schema};
+pub use gateway::{Gateway, StartError};
+pub use reload::ReloadError;
+pub use snapshot::BadUpstream;

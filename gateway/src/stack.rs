@@ -1,0 +1,223 @@
+//! The stack of the gateway, top to bottom. It is written here and nowhere else.
+//!
+//! 1. **Guard** (`ingress/guard.rs`) reads the bytes of HTTP/1.1 before anybody else: what is not plainly one request after
+//!    another has no business in anything below.
+//! 2. The **server** is `mainstay`'s own, so that versions of HTTP, bounds of connections and the drain are those of every server.
+//! 3. The **access log** sees whatever became of a request, also what is refused at once.
+//! 4. The **head** is understood or refused, and has one form from here on: what is matched is what is forwarded.
+//! 5. **Whose word counts**: the client's address, and which headers are believed. It stands before the route, since routes ask
+//!    for headers, and before everything that limits clients.
+//! 6. The **route** is found in one snapshot of the file; the request keeps that snapshot to its end. A preflight of a script
+//!    (CORS) is answered here: it asks for a route and brings nothing that a limit should count.
+//! 7. **Flow control** counts what the route lets in. It stands below everything that refuses for nothing, so that such requests
+//!    take no place, and above the kinds, so that what waits or is refused has cost no upstream anything.
+//! 8. The **lane** is chosen: the main one, or a canary with its colour. What the route makes of headers and path is made then.
+//! 9. The **kind** of the route answers: plain HTTP, gRPC, JSON or a fixed answer. What may be sent again is sent again below
+//!    here, by the upstream; nothing above repeats.
+//!
+//! What a request is refused for on the way, it is told in its own dialect (`refusal.rs`).
+
+use crate::{
+    access::{Line, Log, Logged},
+    config::Kind,
+    filter::preflight_of,
+    flow::{self, Rules, Running, Verdict},
+    handle::{self, Matched},
+    ingress::{self, Cidr},
+    meters,
+    refusal::Refusal,
+    route::{Asked, Capture},
+    snapshot::{Route, Snapshot},
+};
+use arc_swap::ArcSwap;
+use http::{
+    HeaderMap, HeaderName, Request, Response, StatusCode,
+    header::{ALLOW, CONTENT_TYPE, ORIGIN},
+};
+use mainstay::{
+    call::{BoxFuture, Peer},
+    edge::Body,
+};
+use percent_encoding::percent_decode_str;
+use std::{
+    convert::Infallible,
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+};
+use tokio::time::{Instant, sleep};
+use tower_service::Service;
+
+/// What carries the colour of a canary through all services behind: Dubbo's tag.
+const TAG: HeaderName = HeaderName::from_static("dubbo.tag");
+
+/// What answers the requests of one listener. A clone is the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Stack(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    current: Arc<ArcSwap<Snapshot>>,
+    trusted: Vec<Cidr>,
+    rules: Rules,
+    log: Option<Log>,
+    dice: RandomState,
+    throws: AtomicU64,
+}
+
+/// What is found out of a request on its way.
+struct Seen {
+    line: Line,
+    route: Option<Arc<Route>>,
+}
+
+impl Stack {
+    pub(crate) fn new(current: Arc<ArcSwap<Snapshot>>, trusted: Vec<Cidr>, rules: Rules, log: Option<Log>) -> Self {
+        let (dice, throws) = (RandomState::new(), AtomicU64::new(0));
+        Self(Arc::new(Inner { current, trusted, rules, log, dice, throws }))
+    }
+}
+
+impl Service<Request<Body>> for Stack {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let inner = self.0.clone();
+        Box::pin(async move { Ok(inner.logged(request).await) })
+    }
+}
+
+impl Inner {
+    async fn logged(&self, request: Request<Body>) -> Response<Body> {
+        let began = Instant::now();
+        let snapshot = self.current.load_full();
+        let line = Line { method: request.method().to_string(), version: snapshot.version, ..Line::default() };
+        let mut seen = Seen { line, route: None };
+        // What an answer depends on, whatever becomes of the request.
+        let asked = [CONTENT_TYPE, ORIGIN].into_iter();
+        let asked: HeaderMap =
+            asked.filter_map(|name| request.headers().get(&name).cloned().map(|value| (name, value))).collect();
+        let mut response = match self.answer(&snapshot, request, &mut seen).await {
+            Ok(response) => response,
+            Err(refusal) => {
+                seen.line.reason = Some(refusal.reason.to_string());
+                refusal.answer(&asked).await
+            }
+        };
+        let Seen { mut line, route } = seen;
+        if let Some(route) = route {
+            route.config.response_headers.apply(response.headers_mut());
+            if let Some(cors) = &route.config.cors {
+                cors.decorate(&asked, response.headers_mut());
+            }
+        }
+        meters::count(line.route.as_deref().unwrap_or_default(), response.status(), began.elapsed());
+        let Some(log) = &self.log else { return response };
+        line.ended(&response);
+        response.map(|body| Body::new(Logged::new(body, line, began, log.clone())))
+    }
+
+    async fn answer(
+        &self,
+        snapshot: &Snapshot,
+        mut request: Request<Body>,
+        seen: &mut Seen,
+    ) -> Result<Response<Body>, Refusal> {
+        let peer = request.extensions().get::<Peer>().and_then(Peer::address).map(|address| address.ip());
+        seen.line.client = peer;
+        let target = ingress::read(request.method(), request.uri(), request.headers())?;
+        (seen.line.host, seen.line.path) = (target.host.clone(), target.path.clone());
+        let how = ("http", target.authority.as_str());
+        seen.line.client = ingress::prepare(request.headers_mut(), peer, how, &self.trusted);
+        let query = target.query.as_deref().unwrap_or_default();
+        let asked = Asked {
+            host: &target.host,
+            path: &target.path,
+            query,
+            method: request.method(),
+            headers: request.headers(),
+        };
+        if let Some(answer) = preflight(snapshot, asked) {
+            return Ok(answer);
+        }
+        let Some((route, captures)) = snapshot.table.find(asked) else { return Err(nothing(snapshot, asked)) };
+        let path = route.config.rewrite.as_ref().map(|rewrite| rewrite.path(&captures));
+        let decoded = |one: &Capture<'_>| {
+            let value = percent_decode_str(one.value).decode_utf8_lossy();
+            (one.name.to_owned(), value.into_owned())
+        };
+        let asks = matches!(route.config.kind, Kind::Aggregate(_));
+        let variables = captures.iter().filter(|_| asks).map(decoded).collect();
+        let matched = Matched { path, variables };
+        let route = route.clone();
+        seen.line.route = Some(route.config.name.clone());
+        seen.route = Some(route.clone());
+        let running = self.flows(&route.config.name).await?;
+        let lane = route.lane(request.headers(), query, self.dice.hash_one(self.throws.fetch_add(1, Relaxed)));
+        seen.line.lane.clone_from(&lane.name);
+        if let Some(tag) = &lane.tag {
+            request.headers_mut().insert(TAG, tag.clone());
+        }
+        route.config.request_headers.apply(request.headers_mut());
+        let response = handle::answer((&route, lane), &target, &matched, request).await?;
+        Ok(match running {
+            Some(running) => response.map(|body| Body::new(flow::Held::new(body, running))),
+            None => response,
+        })
+    }
+
+    /// Waits as the rules of a route say, or refuses. What is answered is under way until it is dropped.
+    async fn flows(&self, route: &str) -> Result<Option<Running>, Refusal> {
+        let Some(resource) = self.rules.of(route) else { return Ok(None) };
+        match resource.ask(self.rules.now()) {
+            Verdict::Pass(wait, running) => {
+                if !wait.is_zero() {
+                    sleep(wait).await;
+                }
+                Ok(Some(running))
+            }
+            Verdict::Refused(flow::Refused { limit, retry_after }) => {
+                let reset = retry_after.as_millis().div_ceil(1000).max(1) as u64;
+                let text = "more requests than the route allows";
+                let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", text)
+                    .with(HeaderName::from_static("x-ratelimit-limit"), limit as u64)
+                    .with(HeaderName::from_static("x-ratelimit-remaining"), 0u64)
+                    .with(HeaderName::from_static("x-ratelimit-reset"), reset);
+                Err(Refusal { retry_after: Some(retry_after), ..refusal })
+            }
+        }
+    }
+}
+
+/// The answer to a script that asks whether it may, where the route that it asks for says something of that.
+fn preflight(snapshot: &Snapshot, asked: Asked<'_>) -> Option<Response<Body>> {
+    let method = preflight_of(asked.method, asked.headers)?;
+    let (route, _) = snapshot.table.find(Asked { method: &method, ..asked })?;
+    Some(route.config.cors.as_ref()?.preflight(asked.headers))
+}
+
+/// No route takes a request: nothing is there, or not by this method.
+fn nothing(snapshot: &Snapshot, asked: Asked<'_>) -> Refusal {
+    let allowed = snapshot.table.allowed(asked);
+    if allowed.is_empty() {
+        return Refusal::new(StatusCode::NOT_FOUND, "NO_ROUTE", format!("nothing is at {}", asked.path));
+    }
+    let allowed = allowed.iter().map(http::Method::as_str).collect::<Vec<_>>().join(", ");
+    let text = format!("{} takes {allowed}", asked.path);
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", text).with(ALLOW, allowed)
+}
+
+impl From<ingress::Refused> for Refusal {
+    fn from(ingress::Refused { status, reason, why }: ingress::Refused) -> Self {
+        Self::new(status, reason, why)
+    }
+}
