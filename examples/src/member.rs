@@ -36,6 +36,15 @@ pub struct Answer {
     pub retries: u32,
 }
 
+/// Something that was put aside for a member.
+#[derive(Message, Clone, Debug, PartialEq)]
+pub struct Held {
+    /// What, as the caller named it.
+    pub gift: String,
+    /// Who put it aside, and at which try.
+    pub answer: Answer,
+}
+
 /// Why there is no such member.
 #[derive(ServiceError, Clone, Debug, PartialEq, Eq)]
 pub enum MemberError {
@@ -53,4 +62,8 @@ pub trait MemberApi {
     /// One member.
     #[rpc(idempotent, timeout = "500ms", retries = 2, get = "/v1/member/{id}")]
     async fn member(&self, id: String) -> Result<Member, MemberError>;
+
+    /// Puts a gift aside for a member. Asked twice, it puts two aside: so it is not sent again once it may have arrived.
+    #[rpc(timeout = "500ms")]
+    async fn hold(&self, id: String, gift: String) -> Result<Held, MemberError>;
 }

@@ -27,4 +27,7 @@ pub trait PromotionApi {
     /// What a member of this level is offered: the best, at most so many.
     #[rpc(idempotent, timeout = "500ms", retries = 2)]
     async fn offers(&self, level: Level, most: u32) -> Result<Offers>;
+
+    /// The same, now and again from then on, until the caller has seen enough or this process ends.
+    async fn watch(&self, level: Level, most: u32) -> Result<Streaming<Offers>>;
 }

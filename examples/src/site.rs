@@ -1,6 +1,6 @@
 //! The pages that visitors see, put together from the other services.
 
-use crate::{Answer, Level, Offer};
+use crate::{Answer, Held, Level, Offer, Offers};
 use mainstay::prelude::*;
 
 /// A page for one member.
@@ -33,6 +33,13 @@ pub trait SiteApi {
     /// The page of a member.
     #[rpc(idempotent, timeout = "2s", retries = 1, get = "/page/{user}")]
     async fn page(&self, user: String) -> Result<Page>;
+
+    /// Puts a gift aside for a member, once.
+    #[rpc(timeout = "2s")]
+    async fn hold(&self, user: String, gift: String) -> Result<Held>;
+
+    /// What a member is offered, now and again from then on.
+    async fn watch(&self, user: String) -> Result<Streaming<Offers>>;
 
     /// All that the site's directory has heard so far.
     #[rpc(idempotent, get = "/heard")]

@@ -6,6 +6,8 @@ mod custom_layer;
 mod errors;
 #[path = "../examples/hello.rs"]
 mod hello;
+#[path = "../examples/opentelemetry.rs"]
+mod opentelemetry;
 #[path = "../examples/streaming.rs"]
 mod streaming;
 #[path = "../examples/tls.rs"]
@@ -31,6 +33,11 @@ fn errors_runs() {
 #[test]
 fn custom_layer_runs() {
     custom_layer::main().unwrap();
+}
+
+#[test]
+fn opentelemetry_runs() {
+    self::opentelemetry::main().unwrap();
 }
 
 #[test]

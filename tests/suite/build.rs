@@ -44,7 +44,9 @@ impl Kind {
     pub(crate) fn means(&self, executable: &Executable) -> bool {
         match *self {
             Kind::Package(package) => executable.package == package,
-            Kind::Target(package, target) => executable.package == package && executable.target == target,
+            Kind::Target(package, target) | Kind::Waits(package, target, _) | Kind::Seeds(package, target, _) => {
+                executable.package == package && executable.target == target
+            }
             Kind::Docs | Kind::Cargo(..) | Kind::Check(_) => false,
         }
     }

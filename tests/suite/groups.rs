@@ -35,6 +35,10 @@ pub(crate) enum Kind {
     Package(&'static str),
     /// One test executable of a package, by the name of its target.
     Target(&'static str, &'static str),
+    /// The same, whose tests wait more than they work: so many of them at once, however few cores there are.
+    Waits(&'static str, &'static str, u32),
+    /// One test executable, with so many seeds a scenario where `--seeds` says nothing else.
+    Seeds(&'static str, &'static str, u64),
     /// The examples in the documentation of the whole workspace.
     Docs,
     /// Cargo, which must succeed: one check.
@@ -43,7 +47,7 @@ pub(crate) enum Kind {
     Check(fn() -> Result<(), String>),
 }
 
-use Kind::{Cargo, Check, Docs, Package, Target};
+use Kind::{Cargo, Check, Docs, Package, Seeds, Target, Waits};
 use When::{Always, Long, Real};
 
 const fn step(when: When, what: &'static str, kind: Kind) -> Step {
@@ -82,6 +86,11 @@ pub(crate) const GROUPS: &[Group] = &[
                 Always,
                 "the benchmark's lock file",
                 Cargo(&["metadata", "--locked", "--format-version=1", "--quiet", PEERS[0], PEERS[1]], &[]),
+            ),
+            step(
+                Real,
+                "the fuzz targets compile",
+                Cargo(&["check", "--locked", "--quiet", "--manifest-path", "tests/fuzz/Cargo.toml"], &[]),
             ),
             step(Always, "house rules", Target(TESTS, "house")),
             step(Always, "the suite itself", Target(TESTS, "suite")),
@@ -138,8 +147,9 @@ pub(crate) const GROUPS: &[Group] = &[
             Need::Debian { program: "zooinspector", package: "zookeeper" },
         ],
         steps: &[
-            step(Real, "Dubbo Java without a registry", Target(TESTS, "dubbo_java")),
-            step(Real, "Dubbo Java through ZooKeeper and Nacos", Target(TESTS, "dubbo_registry")),
+            step(Real, "Dubbo Java without a registry", Waits(TESTS, "dubbo_java", 3)),
+            step(Real, "Dubbo Java through ZooKeeper and Nacos", Waits(TESTS, "dubbo_registry", 3)),
+            step(Real, "the token that consumers show", Target(TESTS, "dubbo_token")),
             step(Real, "the matrix of what was seen", Check(checks::dubbo_matrix)),
             step(Long, "dubbo-go", Target(TESTS, "dubbo_go")),
         ],
@@ -154,9 +164,27 @@ pub(crate) const GROUPS: &[Group] = &[
             Need::Nacos,
         ],
         steps: &[
-            step(Real, "ZooKeeper", Target(TESTS, "registry_zookeeper")),
-            step(Real, "Nacos", Target(TESTS, "registry_nacos")),
+            step(Real, "ZooKeeper", Waits(TESTS, "registry_zookeeper", 6)),
+            step(Real, "Nacos", Waits(TESTS, "registry_nacos", 4)),
+            step(Long, "a cluster of Nacos", Target(TESTS, "registry_nacos_cluster")),
+            step(Real, "outages, the shop, and a move from one to the other", Target(TESTS, "registries")),
+            step(Real, "the shop, restarted process by process", Target(TESTS, "rolling")),
+            step(
+                Long,
+                "the benchmark of registries runs",
+                Cargo(&["bench-registries", "--instances", "1000", "--changes", "100"], &[]),
+            ),
+            step(Real, "rules of operators, live", Target(TESTS, "rules")),
         ],
+    },
+    Group {
+        name: "faults",
+        about: "one of three providers does badly, or all of them do, as processes and networks really do",
+        needs: &[
+            Need::Debian { program: "ip", package: "iproute2" },
+            Need::Debian { program: "nft", package: "nftables" },
+        ],
+        steps: &[step(Real, "slow, erring, swallowed, stopped, flapping, and all at once", Target(TESTS, "faults"))],
     },
     Group {
         name: "sentinel",
@@ -176,12 +204,9 @@ pub(crate) const GROUPS: &[Group] = &[
             Need::Nacos,
         ],
         steps: &[
+            step(Always, "its decisions", Package(DECISIONS)),
+            step(Real, "the decisions simulated, 10 000 seeds a scenario", Seeds(DECISIONS, "simulation", 10_000)),
             step(Always, "sentinel", Package("mainstay-sentinel")),
-            step(
-                Real,
-                "the decisions simulated, 10 000 seeds a scenario",
-                Cargo(&SIMULATION, &[("MAINSTAY_SEEDS", "10000")]),
-            ),
             step(Always, "the program as a process", Target(TESTS, "sentinel_program")),
             step(Real, "failovers, also in one quorum with redis-sentinel", Target(TESTS, "sentinel_failover")),
             step(Real, "passwords and renamed commands", Target(TESTS, "sentinel_access")),
@@ -193,11 +218,28 @@ pub(crate) const GROUPS: &[Group] = &[
             step(Real, "fences", Target(TESTS, "sentinel_fencing")),
             step(Real, "what operators ask for", Target(TESTS, "sentinel_operator")),
             step(Real, "from redis-sentinel and back", Target(TESTS, "sentinel_migrate")),
+            step(Real, "beside redis-sentinel: commands, bytes and files", Target(TESTS, "sentinel_side_by_side")),
             step(
                 Long,
                 "the sentinel benchmark runs",
                 Cargo(&["bench-sentinel", "--quick", "--scenario", "kill-200"], &[]),
             ),
+        ],
+    },
+    Group {
+        name: "gateway",
+        about: "the gateway: its parts, and the program with services, callers and attackers around it",
+        needs: &[
+            Need::Debian { program: "curl", package: "curl" },
+            Need::Debian { program: "java", package: "default-jre-headless" },
+            Need::Debian { program: "zooinspector", package: "zookeeper" },
+            Need::Debian { program: "javac", package: "default-jdk-headless" },
+            Need::Nacos,
+        ],
+        steps: &[
+            step(Always, "gateway", Package("mainstay-gateway")),
+            step(Always, "the program", Target(TESTS, "gateway")),
+            step(Real, "flow rules in Nacos and ZooKeeper", Target(TESTS, "gateway_rules")),
         ],
     },
     Group {
@@ -212,5 +254,5 @@ pub(crate) const GROUPS: &[Group] = &[
     },
 ];
 
-const SIMULATION: [&str; 7] = ["test", "--profile", "sim", "-p", "mainstay-sentinel", "--test", "simulation"];
+const DECISIONS: &str = "mainstay-sentinel-core";
 const PEERS: [&str; 2] = ["--manifest-path", "tests/benches/peers/Cargo.toml"];

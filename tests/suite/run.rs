@@ -56,14 +56,19 @@ fn outcomes(group: &Group, step: &Step, args: &Args, built: &[Executable]) -> Ve
             command.args(["test", "--doc"]).args(EVERYTHING);
             vec![named(step.what, tests(execute(group, step.what, command, args)))]
         }
-        Kind::Package(_) | Kind::Target(..) => {
+        Kind::Package(_) | Kind::Target(..) | Kind::Waits(..) | Kind::Seeds(..) => {
             let meant: Vec<_> = built.iter().filter(|e| step.kind.means(e)).collect();
             if meant.is_empty() {
                 return vec![named(step.what, Outcome::failure("no such test was built".to_owned()))];
             }
             let run = |e: &Executable| {
                 let what = if meant.len() == 1 { step.what.to_owned() } else { format!("{}: {}", step.what, e.target) };
-                let command = as_under_cargo(e);
+                let mut command = as_under_cargo(e);
+                match step.kind {
+                    Kind::Seeds(_, _, seeds) => drop(command.env(testbed::seed::SEEDS, seeds.to_string())),
+                    Kind::Waits(_, _, at_once) => drop(command.args(["--test-threads", &at_once.to_string()])),
+                    _ => {}
+                }
                 let outcome = tests(execute(group, &what, command, args));
                 (what, outcome)
             };

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use testbed::dubbo::{Consumer, Lang, Provider, Serving, Tally};
+use testbed::dubbo::{Consumer, Lang, Provider, Serving};
 use testbed::nacos::Nacos;
 use testbed::{eventually, zookeeper};
 
@@ -49,25 +49,32 @@ fn version_and_group_are_exact() {
     pair(Lang::Rust, Lang::Go, &serving, &[]);
 }
 
-/// dubbo-go, at the level where ours is too.
-fn of_interfaces(registry: String) -> Serving {
-    Serving { registry: Some(registry), properties: vec!["DESK_LEVEL=interface"], ..Serving::default() }
+/// At which of Dubbo's levels both stand. Who stands at that of applications hides those that do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    /// dubbo-go as it comes out of the box, with its metadata behind a protocol of its own; ours at both.
+    Applications,
+    Interfaces,
 }
 
 /// How long a server may take to serve.
 const SOON: Duration = Duration::from_secs(20);
-/// How long a consumer calls, and how long it waits after each call, in milliseconds.
-const CALLS: &str = "calls:5000:5";
+/// Calls of a consumer, and calls before something happens to a provider.
+const MANY: u32 = 500;
+const SOME: u32 = 200;
 
 /// Each kind of consumer finds a provider of each kind, and calls both. dubbo-go registers with a weight of 0, whatever it
-/// is told, and yet is no instance that wants nothing.
-fn side_by_side(registry: String) {
-    let serving = of_interfaces(registry.clone());
+/// is told, and yet is no instance that wants nothing. `mode` is what ours are told about levels.
+fn side_by_side(registry: &str, mode: &str, level: Level) {
+    let properties = if level == Level::Interfaces { vec!["DESK_LEVEL=interface"] } else { vec![] };
+    let serving = Serving { registry: Some(registry.to_owned()), properties, ..Serving::default() };
+    let ours = Serving { registry: Some(format!("{registry}{mode}")), ..Serving::default() };
     let _go = Provider::start(Lang::Go, "g1", &serving);
-    let _ours = Provider::start(Lang::Rust, "r1", &serving);
+    let _ours = Provider::start(Lang::Rust, "r1", &ours);
     for lang in [Lang::Rust, Lang::Go] {
-        let mut consumer = Consumer::start(lang, &registry, &serving, &[CALLS]);
-        let tally = Tally::read(&consumer.came(CALLS));
+        let mut consumer = Consumer::calling(lang, registry, &serving);
+        consumer.calls_on(MANY);
+        let tally = consumer.tally();
         assert_eq!(tally.failed, 0, "{lang:?}: {tally:?}\n{}", consumer.errors());
         // dubbo-go itself gives a weight of 0 nothing beside others.
         let least = |node| if (lang, node) == (Lang::Go, "g1") { 0 } else { tally.calls / 4 };
@@ -75,16 +82,79 @@ fn side_by_side(registry: String) {
     }
 }
 
-#[test]
-fn side_by_side_in_zookeeper() {
+/// A provider of each kind at dubbo-go's defaults; one after the other is killed while they are called, and another one of
+/// ours is there by then, since dubbo-go's consumer calls none of its own kind for long beside ours. Our consumer loses no
+/// call. That of dubbo-go sends nothing again, and calls who is dead until ZooKeeper has forgotten him.
+fn each_is_killed(registry: &str, lang: Lang) {
+    let serving = Serving { registry: Some(registry.to_owned()), ..Serving::default() };
+    let mut go = Provider::start(Lang::Go, "g1", &serving);
+    let mut ours = Provider::start(Lang::Rust, "r1", &serving);
+    let mut consumer = Consumer::calling(lang, registry, &serving);
+    consumer.calls_on(SOME);
+    let called = |consumer: &Consumer, node: &str| consumer.said().contains(node);
+    assert!(called(&consumer, "r1=") && (lang == Lang::Go || called(&consumer, "g1=")), "{}", consumer.said());
+    go.process.kill().unwrap();
+    goes_on(&mut consumer);
+    let of_go = consumer.failed();
+    let _second = Provider::start(Lang::Rust, "r2", &serving);
+    eventually(SOON, "the second one is called", || called(&consumer, "r2="));
+    ours.process.kill().unwrap();
+    goes_on(&mut consumer);
+    let tally = consumer.tally();
+    println!("{lang:?}: {of_go} lost of dubbo-go's, {} of ours: {tally:?}", tally.failed - of_go);
+    assert!(lang == Lang::Go || tally.failed == 0, "{tally:?}\n{}", consumer.errors());
+}
+
+/// It comes to make some calls of which none fails.
+fn goes_on(consumer: &mut Consumer) {
+    eventually(SOON, "calls that do not fail", || {
+        let failed = consumer.failed();
+        consumer.calls_on(SOME);
+        consumer.failed() == failed
+    });
+}
+
+fn zookeeper() -> (zookeeper::Server, String) {
     let server = zookeeper::Server::start("dubbo-go");
     // dubbo-go gives up at once on a server that has just begun to listen.
     eventually(SOON, "ZooKeeper serves", || server.mode() == "standalone");
-    side_by_side(format!("zookeeper://{}", server.address()));
+    let url = format!("zookeeper://{}", server.address());
+    (server, url)
 }
 
 #[test]
-fn side_by_side_in_nacos() {
+fn at_its_defaults_in_zookeeper() {
+    let (_server, url) = zookeeper();
+    side_by_side(&url, "", Level::Applications);
+}
+
+#[test]
+fn of_interfaces_in_zookeeper() {
+    let (_server, url) = zookeeper();
+    side_by_side(&url, "?register-mode=interface", Level::Interfaces);
+}
+
+#[test]
+fn at_its_defaults_in_nacos() {
     let server = Nacos::start("dubbo-go");
-    side_by_side(format!("nacos://{}", server.address()));
+    side_by_side(&format!("nacos://{}", server.address()), "", Level::Applications);
+}
+
+#[test]
+fn of_interfaces_in_nacos() {
+    let server = Nacos::start("dubbo-go");
+    side_by_side(&format!("nacos://{}", server.address()), "?register-mode=interface", Level::Interfaces);
+}
+
+#[test]
+fn ours_loses_nothing_when_either_kind_is_killed_in_zookeeper() {
+    let (_server, url) = zookeeper();
+    [Lang::Rust, Lang::Go].into_iter().for_each(|lang| each_is_killed(&url, lang));
+}
+
+#[test]
+fn ours_loses_nothing_when_either_kind_is_killed_in_nacos() {
+    let server = Nacos::start("dubbo-go");
+    let url = format!("nacos://{}", server.address());
+    [Lang::Rust, Lang::Go].into_iter().for_each(|lang| each_is_killed(&url, lang));
 }

@@ -123,8 +123,10 @@ fn a_timeout_of_java_is_a_deadline_of_ours() {
     let serving = Serving::default();
     let provider = Provider::start(Lang::Rust, "n1", &serving);
     let mut consumer = Consumer::start(Lang::Java, &provider.url(), &serving, &["level:slow:20000", "level"]);
-    // RpcException: a timeout has code 2 and no status.
+    // Two clocks run in Java. The one of who waits throws an RpcException, which has code 2 and no status; the one that
+    // looks through all calls makes a status of it. Mostly, not always, the first is first.
     let came = consumer.came("level:slow:20000");
-    assert!(came.starts_with("code 2 RpcException") && came.contains("timeout"), "{came}");
+    let java_s = ["code 2 RpcException", "status 4 Waiting server-side response timeout"];
+    assert!(java_s.iter().any(|form| came.starts_with(form)) && came.contains("timeout"), "{came}");
     assert_eq!(consumer.came("level"), "a-1 7 from n1");
 }

@@ -13,7 +13,11 @@ mod imports;
 mod matrix;
 #[path = "house/pure.rs"]
 mod pure;
+#[path = "house/reasons.rs"]
+mod reasons;
 #[path = "house/tests_only.rs"]
 mod tests_only;
 #[path = "house/tree.rs"]
 mod tree;
+#[path = "house/verdicts.rs"]
+mod verdicts;

@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
+#[path = "../../registry/tests/conformance/asked.rs"]
+mod asked;
+#[path = "registry_zookeeper/bed.rs"]
+mod bed;
 #[path = "../../registry/tests/conformance/centers.rs"]
 mod centers;
 #[path = "../../registry/tests/conformance/child.rs"]
@@ -16,8 +20,6 @@ mod faults;
 mod garbage;
 #[path = "registry_zookeeper/levels.rs"]
 mod levels;
-#[path = "registry_zookeeper/outage.rs"]
-mod outage;
 #[path = "registry_zookeeper/raw.rs"]
 mod raw;
 #[path = "../../registry/tests/conformance/rows.rs"]

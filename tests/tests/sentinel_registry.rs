@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay::backend::{PrimaryWatch, ReplicaWatch, Replicas};
@@ -68,9 +69,9 @@ impl Claims {
     }
 }
 
-fn said(instance: Instance) -> (InstanceId, (u16, Role, u64)) {
+fn said(instance: Arc<Instance>) -> (InstanceId, (u16, Role, u64)) {
     let (role, epoch) = instance.standing().unwrap();
-    (instance.id, (instance.port, role, epoch))
+    (instance.id.clone(), (instance.port, role, epoch))
 }
 
 #[tokio::test(flavor = "multi_thread")]

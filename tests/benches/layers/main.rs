@@ -5,6 +5,7 @@
 
 mod figures;
 mod layers;
+mod memory;
 mod recorder;
 mod stack;
 
@@ -14,15 +15,16 @@ use mainstay::client::Balance;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use figures::Figures;
+use figures::{Figures, Picks};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const USAGE: &str = "\
-cargo bench-layers [--rounds N] [--json]
+cargo bench-layers [--rounds N] [--only stacks|layers|picks] [--json]
 
   --rounds N   alternating rounds (15)
+  --only WHAT  a part of it; the figures of the others are not there
   --json       one line of JSON at the end";
 
 /// The balancers that are timed, and the sizes of the directories.
@@ -34,10 +36,15 @@ const BALANCERS: [(&str, Balance); 6] = [
     ("consistent_hash", Balance::ConsistentHash),
     ("round_robin", Balance::RoundRobin),
 ];
+/// A rule under which picks are timed.
+const CANARY: &str = "configVersion: v3.1\nconditions:\n  - from: {match: \"attachments[dubbo.tag]=v2\"}\n    to: [{match: \
+                      \"env=v2\"}]\n  - to:\n      - {match: \"env=v1\", weight: 95}\n      - {match: \"env=v2\", weight: 5}\n";
+/// What can be asked for alone.
+const PARTS: [&str; 3] = ["stacks", "layers", "picks"];
 pub(crate) const SIZES: [usize; 4] = [10, 100, 1000, 10_000];
 
 fn main() -> ExitCode {
-    let (mut rounds, mut json) = (15, false);
+    let (mut rounds, mut json, mut only) = (15, false, None);
     let mut args = std::env::args().skip(1).enumerate();
     while let Some((i, arg)) = args.next() {
         match arg.as_str() {
@@ -48,15 +55,26 @@ fn main() -> ExitCode {
                 Some(value) => rounds = value,
                 None => return usage(),
             },
+            "--only" => match args.next().map(|(_, part)| part).filter(|part| PARTS.contains(&&**part)) {
+                Some(part) => only = Some(part),
+                None => return usage(),
+            },
             _ => return usage(),
         }
     }
+    let wanted = |part: &str| only.as_ref().is_none_or(|only| only == part);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     recorder::install();
-    let stacks = runtime.block_on(stack::measure(rounds));
-    let layers = runtime.block_on(layers::measure(rounds));
-    let picks = BALANCERS.map(|(name, balance)| (name, SIZES.map(|size| pick(size, balance))));
-    let figures = Figures { stacks, layers, picks: picks.into(), update_us: update() };
+    // The first of all: what it measures is what the process grows by.
+    let known_mb = wanted("picks").then(|| runtime.block_on(memory::measure()));
+    let stacks = wanted("stacks").then(|| runtime.block_on(stack::measure(rounds)));
+    let layers = wanted("layers").then(|| runtime.block_on(layers::measure(rounds)));
+    let picks = wanted("picks").then(|| Picks {
+        by: BALANCERS.map(|(name, balance)| (name, SIZES.map(|size| pick(size, balance)))).into(),
+        ruled: SIZES.map(|size| timed(&Field::ruled(size, Balance::P2c, CANARY))),
+        update_us: update(),
+    });
+    let figures = Figures { stacks, layers: layers.unwrap_or_default(), picks, known_mb };
     print!("{}", figures.table());
     if json {
         println!("{}", figures.json());
@@ -80,10 +98,14 @@ pub(crate) fn method() -> (Method, Frame) {
 
 /// The time of one pick in nanoseconds.
 fn pick(instances: usize, balance: Balance) -> f64 {
-    let field = Field::new(instances, balance);
+    timed(&Field::new(instances, balance))
+}
+
+/// The time of one pick in a directory, in nanoseconds.
+fn timed(field: &Field) -> f64 {
     let (method, frame) = method();
     let call = call(&method, &frame);
-    let times = 2_000_000 / instances.max(100);
+    let times = 20_000;
     let run = || {
         let began = Instant::now();
         (0..times).for_each(|_| assert!(std::hint::black_box(field.pick(&call)).is_some()));

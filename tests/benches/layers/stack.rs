@@ -3,13 +3,15 @@
 use bytes::Bytes;
 use mainstay::Message;
 use mainstay::bench::bare;
-use mainstay::call::{Channel, Status};
+use mainstay::call::{Channel, Status, timeout};
 use mainstay::client::{Client, ConnectBuilder, connect};
 use mainstay::policy::{ConcurrencyOptions, Rate};
-use mainstay::registry::{FixedRegistry, Instance};
+use mainstay::registry::config::{ConfigCenter, ConfigKey, Expected};
+use mainstay::registry::{FixedRegistry, Instance, MemoryConfig};
 use mainstay::server::Server;
 use mainstay::transport::memory;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 use testbed::stats::median;
 
 /// What comes back.
@@ -42,12 +44,16 @@ const CALLS: u32 = 4000;
 /// What a stack adds to a bare call, in nanoseconds.
 pub(crate) struct Stacks {
     pub(crate) bare: f64,
-    /// With everything switched on.
+    /// With everything switched on: a rule that routes, limits, and what a client has by default.
     pub(crate) full: f64,
+    /// That without a rule.
+    pub(crate) unruled: f64,
     /// As a client is by default.
     pub(crate) default: f64,
     /// That without what watches the health of instances.
     pub(crate) unwatched: f64,
+    /// No stack, but the deadline that a stack tells the server: a header more, written, read and heeded.
+    pub(crate) told: f64,
 }
 
 type Builder = ConnectBuilder<EchoClient>;
@@ -58,20 +64,30 @@ pub(crate) async fn measure(rounds: usize) -> Stacks {
     let server = Server::new().serve(EchoServer::new(Service)).start(far);
     let typed = |channel: Channel| EchoClient::from(Client::new(EchoClient::definition(), channel));
     let bare = typed(bare(&near, INSTANCES.into()).await.expect("connections"));
-    let client = async |set_up: fn(Builder) -> Builder| {
-        let instances = (0..INSTANCES).map(|n| Instance::new("bench", "bench", n + 1));
+    let client = async |set_up: &dyn Fn(Builder) -> Builder| {
+        let instances = (0..INSTANCES).map(|n| Instance::new("bench", "bench", n + 1).with_label("env", "v1"));
         let builder = connect(EchoClient::definition(), "").registry(FixedRegistry::new(instances));
-        let client = set_up(builder.connector(near.clone()).connections(1..=1)).build().expect("a client");
+        let channel = set_up(builder.connector(near.clone()).connections(1..=1)).channel().expect("a client");
+        let client = typed(channel.clone());
         // Until everyone is connected.
         while client.connectivity().iter().filter(|state| state.connections > 0).count() < usize::from(INSTANCES) {
             run(&client).await;
         }
+        let rules = channel.rules();
+        assert!(rules.is_empty() || rules.iter().any(|rule| rule.in_force.is_some()), "{rules:?}");
         client
     };
     let limits =
         |builder: Builder| builder.rate(Rate::per_second(u32::MAX)).concurrency(ConcurrencyOptions::fixed(1000));
-    let stacks = [client(limits).await, client(|b| b).await, client(|b| b.breaker(None).outliers(None)).await];
-    let (mut alone, mut more) = (Vec::new(), [Vec::new(), Vec::new(), Vec::new()]);
+    let center: Arc<dyn ConfigCenter> = Arc::new(ruled().await);
+    let stacks = [
+        client(&|b| limits(b).rules(center.clone())).await,
+        client(&limits).await,
+        client(&|b| b).await,
+        client(&|b| b.breaker(None).outliers(None)).await,
+        bare.with(timeout(Duration::from_secs(5))),
+    ];
+    let (mut alone, mut more) = (Vec::new(), [const { Vec::new() }; 5]);
     let mut before = run(&bare).await;
     for _ in 0..rounds {
         for (client, more) in stacks.iter().zip(&mut more) {
@@ -82,8 +98,16 @@ pub(crate) async fn measure(rounds: usize) -> Stacks {
         }
     }
     drop(server);
-    let [full, default, unwatched] = more.map(|all| median(all.into_iter()));
-    Stacks { bare: median(alone.into_iter()), full, default, unwatched }
+    let [full, unruled, default, unwatched, told] = more.map(|all| median(all.into_iter()));
+    Stacks { bare: median(alone.into_iter()), full, unruled, default, unwatched, told }
+}
+
+/// A config centre with a rule that looks at each call, and leaves all instances.
+async fn ruled() -> MemoryConfig {
+    let center = MemoryConfig::new();
+    let key = ConfigKey::new("bench.v1.Echo::.condition-router").expect("a key");
+    center.publish(&key, "conditions: [\"method=Echo => env=v1\"]\n", Expected::Any).await.expect("it is kept");
+    center
 }
 
 /// The time of one call in nanoseconds.

@@ -35,6 +35,8 @@ pub struct Serving {
     pub version: Option<&'static str>,
     /// Its share of the calls.
     pub weight: Option<u32>,
+    /// The token that its callers must show.
+    pub token: Option<&'static str>,
     /// Java's properties (`dubbo.…=…`), or variables of dubbo-go's peer (`DESK_LEVEL=…`).
     pub properties: Vec<&'static str>,
 }
@@ -53,7 +55,7 @@ pub struct Provider {
 #[derive(Debug)]
 pub struct Consumer {
     process: Process,
-    _home: Scratch,
+    home: Scratch,
 }
 
 impl Provider {
@@ -102,15 +104,30 @@ impl Consumer {
     /// When it does not start.
     #[track_caller]
     pub fn start(lang: Lang, target: &str, from: &Serving, steps: &[&str]) -> Consumer {
+        Consumer::at_home(home(), lang, target, from, steps)
+    }
+
+    /// Starts one that calls, 5 ms after each answer again, until its [`Tally`] is asked for.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[track_caller]
+    pub fn calling(lang: Lang, target: &str, from: &Serving) -> Consumer {
         let home = home();
+        let step = until(&home);
+        Consumer::at_home(home, lang, target, from, &[&step])
+    }
+
+    #[track_caller]
+    fn at_home(home: Scratch, lang: Lang, target: &str, from: &Serving, steps: &[&str]) -> Consumer {
         let mut command = match lang {
             Lang::Java => java("Consumer", &home, &from.properties),
             Lang::Go => go("consumer", &from.properties),
             Lang::Rust => program(tree::built("dubbo-desk"), "consumer"),
         };
-        command.arg(target).arg(from.group.unwrap_or("-")).arg(from.version.unwrap_or("-")).args(steps);
+        command.arg(registry(lang, target)).arg(from.group.unwrap_or("-")).arg(from.version.unwrap_or("-")).args(steps);
         let process = Process::spawn("consumer", command).unwrap_or_else(|e| panic!("{e}"));
-        Consumer { process, _home: home }
+        Consumer { process, home }
     }
 
     /// Waits for what came of a step.
@@ -136,21 +153,29 @@ impl Consumer {
         }
     }
 
-    /// Waits until so many calls of the step `calls` are done.
+    /// Waits until one that is [calling](Consumer::calling) has made so many more calls, or some more than that.
     ///
     /// # Panics
     /// When the consumer ends before, or takes too long.
     #[track_caller]
-    pub fn has_called(&mut self, times: u32) {
-        let done = |line: &str| line.strip_prefix("so far ")?.split(' ').next()?.parse::<u32>().ok();
-        self.process.ready(PATIENCE, "so many calls", |p| p.stdout().lines().filter_map(done).max() >= Some(times));
+    pub fn calls_on(&mut self, times: u32) {
+        let until = so_far(&self.said(), 0).unwrap_or(0) + times;
+        self.process.ready(PATIENCE, "so many calls", |p| so_far(&p.stdout(), 0) >= Some(until));
     }
 
-    /// How many calls of the step `calls` have failed so far.
+    /// How many calls of one that is [calling](Consumer::calling) have failed so far.
     pub fn failed(&self) -> u32 {
-        let said = self.said();
-        let last = said.lines().rev().find_map(|line| line.strip_prefix("so far ")?.split(' ').nth(2)?.parse().ok());
-        last.unwrap_or(0)
+        so_far(&self.said(), 2).unwrap_or(0)
+    }
+
+    /// Ends the calls of one that is [calling](Consumer::calling), and says what came of them.
+    ///
+    /// # Panics
+    /// When the consumer ended before, or takes too long.
+    #[track_caller]
+    pub fn tally(&mut self) -> Tally {
+        self.home.write(ENOUGH, "").unwrap_or_else(|e| panic!("{e}"));
+        Tally::read(&self.came(&until(&self.home)))
     }
 
     /// What it has printed so far.
@@ -164,7 +189,22 @@ impl Consumer {
     }
 }
 
-/// The end of the step `calls`.
+/// The file whose presence ends the calls of a consumer at home there.
+const ENOUGH: &str = "enough";
+
+/// The step of calls until then.
+fn until(home: &Scratch) -> String {
+    format!("calls:{}", home.join(ENOUGH).display())
+}
+
+/// A number of the last line that a consumer said of its calls: `so far CALLS failed FAILED {…}`.
+fn so_far(said: &str, at: usize) -> Option<u32> {
+    let whole = said.rfind('\n').map_or("", |end| &said[..end]);
+    let last = whole.lines().rev().find_map(|line| line.strip_prefix("so far "))?;
+    last.split(' ').nth(at)?.parse().ok()
+}
+
+/// What came of the calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tally {
     /// Calls in all.
@@ -204,11 +244,22 @@ fn home() -> Scratch {
 }
 
 fn java_provider(home: &Scratch, node: &str, port: u16, serving: &Serving) -> Command {
-    let mut command = java("Provider", home, &serving.properties);
-    command.arg(node).arg(port.to_string()).arg(serving.registry.as_deref().unwrap_or("none"));
+    let token = serving.token.map(|token| format!("dubbo.provider.token={token}"));
+    let properties: Vec<&str> = serving.properties.iter().copied().chain(token.as_deref()).collect();
+    let mut command = java("Provider", home, &properties);
+    let registry = registry(Lang::Java, serving.registry.as_deref().unwrap_or("none"));
+    command.arg(node).arg(port.to_string()).arg(registry);
     command.arg(serving.group.unwrap_or("-")).arg(serving.version.unwrap_or("-"));
     command.args(serving.weight.map(|weight| weight.to_string()));
     command
+}
+
+/// A registry as peers name it. To Java a namespace of Nacos is a parameter; to ours it is the path.
+fn registry(lang: Lang, url: &str) -> String {
+    match url.strip_prefix("nacos://").and_then(|rest| rest.split_once('/')) {
+        Some((servers, namespace)) if lang == Lang::Java => format!("nacos://{servers}?namespace={namespace}"),
+        _ => url.to_owned(),
+    }
 }
 
 fn program(path: PathBuf, what: &str) -> Command {
@@ -242,6 +293,9 @@ fn rust_provider(node: &str, port: u16, serving: &Serving) -> Command {
     if let Some(weight) = serving.weight {
         command.args(["--weight", &weight.to_string()]);
     }
+    if let Some(token) = serving.token {
+        command.env("DESK_TOKEN", token).args(["--service-token", "env:DESK_TOKEN"]);
+    }
     command
 }
 
@@ -268,5 +322,18 @@ mod tests {
         let tally = Tally::read("calls 12 failed 1 {j1=4, r1=7} status 14 gone");
         assert_eq!((tally.calls, tally.failed, tally.of("j1"), tally.of("r1"), tally.of("r2")), (12, 1, 4, 7, 0));
         assert_eq!(Tally::read("calls 1 failed 1 {} ").nodes, []);
+    }
+
+    #[test]
+    fn the_last_whole_line_counts() {
+        let said = "READY\nso far 20 failed 0 {j1=20}\nso far 40 failed 1 {j1=39}\nso far 6";
+        assert_eq!((so_far(said, 0), so_far(said, 2), so_far("READY\n", 0)), (Some(40), Some(1), None));
+    }
+
+    #[test]
+    fn a_namespace_is_named_as_each_peer_does() {
+        assert_eq!(registry(Lang::Java, "nacos://h:1/ns"), "nacos://h:1?namespace=ns");
+        assert_eq!(registry(Lang::Rust, "nacos://h:1/ns"), "nacos://h:1/ns");
+        assert_eq!(registry(Lang::Java, "zookeeper://h:1"), "zookeeper://h:1");
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! It takes about 400 MB and 5 to 30 s to start, so tests share one where no fault needs its own.
 
+mod cluster;
 mod http;
 
 use std::collections::BTreeSet;
@@ -13,6 +14,7 @@ use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+pub use cluster::Cluster;
 pub use http::Answer;
 
 use crate::wait::{eventually, poll};
@@ -36,6 +38,8 @@ pub struct Nacos {
     name: String,
     port: u16,
     password: Option<String>,
+    /// Whether it is no member of a cluster.
+    alone: bool,
     home: Scratch,
 }
 
@@ -58,6 +62,17 @@ impl Nacos {
         Nacos::with(name, Some(password))
     }
 
+    /// One that has its ports and does not run until it is started [again](Nacos::again).
+    ///
+    /// # Panics
+    /// As [`Nacos::start`].
+    #[track_caller]
+    pub fn absent(name: &str) -> Nacos {
+        let mut nacos = Nacos::launched(name, None, free(name), &[]);
+        nacos.process.kill().unwrap_or_else(|e| panic!("{name}: {e}"));
+        nacos
+    }
+
     #[track_caller]
     fn with(name: &str, password: Option<&str>) -> Nacos {
         // Some of a machine's ports are taken while it starts, and of several that start at once some wait too long for
@@ -65,13 +80,7 @@ impl Nacos {
         let _one_at_a_time = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut ended = String::new();
         for _ in 0..STARTS {
-            let home = Scratch::new(name).unwrap_or_else(|e| panic!("{e}"));
-            let port = free_ports().unwrap_or_else(|e| panic!("{name}: {e}"));
-            let properties = properties(port, password.is_some());
-            home.write("application.properties", properties).unwrap_or_else(|e| panic!("{e}"));
-            let process = launch(name, &home);
-            let password = password.map(str::to_owned);
-            let mut nacos = Nacos { process, name: name.to_owned(), port, password, home };
+            let mut nacos = Nacos::launched(name, password, free(name), &[]);
             if nacos.comes_up() {
                 nacos.wait();
                 return nacos;
@@ -79,6 +88,16 @@ impl Nacos {
             ended = nacos.process.stdout();
         }
         panic!("{name} ended {STARTS} times while it started:\n{ended}");
+    }
+
+    /// One on this port, alone or a member of the cluster of these.
+    #[track_caller]
+    fn launched(name: &str, password: Option<&str>, port: u16, members: &[u16]) -> Nacos {
+        let (home, alone) = (Scratch::new(name).unwrap_or_else(|e| panic!("{e}")), members.is_empty());
+        let properties = properties(port, password.is_some(), members);
+        home.write("application.properties", properties).unwrap_or_else(|e| panic!("{e}"));
+        let process = launch(name, &home, alone);
+        Nacos { process, name: name.to_owned(), port, password: password.map(str::to_owned), alone, home }
     }
 
     /// The port of its HTTP API, which is the one that clients are told.
@@ -109,7 +128,7 @@ impl Nacos {
     pub fn again(&mut self) {
         let _one_at_a_time = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..STARTS {
-            self.process = launch(&self.name, &self.home);
+            self.process = launch(&self.name, &self.home, self.alone);
             if self.comes_up() {
                 return self.wait();
             }
@@ -216,6 +235,11 @@ impl Nacos {
     }
 }
 
+#[track_caller]
+fn free(name: &str) -> u16 {
+    free_ports().unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
 /// A port whose neighbours, which the server takes too, are free as well.
 fn free_ports() -> io::Result<u16> {
     for _ in 0..TRIES {
@@ -237,7 +261,8 @@ fn next(address: SocketAddr, offset: i16) -> SocketAddr {
     (address.ip(), address.port().wrapping_add_signed(offset)).into()
 }
 
-fn properties(port: u16, guarded: bool) -> String {
+fn properties(port: u16, guarded: bool, members: &[u16]) -> String {
+    let members = members.iter().map(|port| format!("127.0.0.1:{port}")).collect::<Vec<_>>().join(",");
     format!(
         "server.port={port}\n\
          server.servlet.contextPath=/nacos\n\
@@ -246,16 +271,18 @@ fn properties(port: u16, guarded: bool) -> String {
          nacos.core.auth.system.type=nacos\n\
          nacos.core.auth.plugin.nacos.token.secret.key=bm90IGEgc2VjcmV0LCB0aGUgc2VydmVyIGlzIGEgdGVzdCdz\n\
          nacos.core.auth.server.identity.key=mainstay\n\
-         nacos.core.auth.server.identity.value=mainstay\n"
+         nacos.core.auth.server.identity.value=mainstay\n\
+         nacos.member.list={members}\n"
     )
 }
 
 #[track_caller]
-fn launch(name: &str, home: &Scratch) -> Process {
+fn launch(name: &str, home: &Scratch, alone: bool) -> Process {
     let dir = home.path();
     let mut java = Command::new("java");
     java.args(["-Xmx384m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]);
-    java.arg("-Dnacos.standalone=true").arg("-Dnacos.inetutils.ip-address=127.0.0.1");
+    java.arg(format!("-Dnacos.standalone={alone}")).arg("-DembeddedStorage=true");
+    java.arg("-Dnacos.inetutils.ip-address=127.0.0.1");
     for (property, value) in [
         ("nacos.home", dir.to_path_buf()),
         ("user.home", dir.to_path_buf()),

@@ -24,6 +24,8 @@ pub struct Server {
     port: u16,
     conf: PathBuf,
     dir: Scratch,
+    /// Its `jute.maxbuffer`, where that is not as it comes.
+    packet: Option<usize>,
 }
 
 impl Server {
@@ -33,9 +35,23 @@ impl Server {
     /// When Debian's `zookeeper` is not there or does not start.
     #[track_caller]
     pub fn start(name: &str) -> Server {
+        Server::started(name, None)
+    }
+
+    /// Starts one that takes so many bytes in one packet: it comes with a limit of 1 MB.
+    ///
+    /// # Panics
+    /// As [`Server::start`].
+    #[track_caller]
+    pub fn roomy(name: &str, packet: usize) -> Server {
+        Server::started(name, Some(packet))
+    }
+
+    #[track_caller]
+    fn started(name: &str, packet: Option<usize>) -> Server {
         for _ in 0..TRIES {
             let port = ports::free().unwrap_or_else(|e| panic!("{e}"));
-            let mut server = Server::prepare(name, port, "", 0);
+            let mut server = Server { packet, ..Server::prepare(name, port, "", 0) };
             if server.launch() && server.answers() {
                 return server;
             }
@@ -59,7 +75,7 @@ impl Server {
         if id > 0 {
             dir.write("data/myid", id.to_string()).unwrap_or_else(|e| panic!("{e}"));
         }
-        Server { process: None, name: name.to_owned(), port, conf, dir }
+        Server { process: None, name: name.to_owned(), port, conf, dir, packet: None }
     }
 
     /// Starts it; false when its port was taken at once.
@@ -68,8 +84,14 @@ impl Server {
         let jar = Path::new(JARS).join("zookeeper.jar");
         assert!(jar.exists(), "{} is not there: install Debian's package `zookeeper`", jar.display());
         let mut command = Command::new("java");
-        command.args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp"]);
-        command.arg(format!("{JARS}/*")).arg("org.apache.zookeeper.server.quorum.QuorumPeerMain").arg(&self.conf);
+        let heap = if self.packet.is_some() { "-Xmx1g" } else { "-Xmx256m" };
+        command.args([heap, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]);
+        command.args(self.packet.map(|bytes| format!("-Djute.maxbuffer={bytes}")));
+        command
+            .arg("-cp")
+            .arg(format!("{JARS}/*"))
+            .arg("org.apache.zookeeper.server.quorum.QuorumPeerMain")
+            .arg(&self.conf);
         let mut process = Process::spawn(&self.name, command).unwrap_or_else(|e| panic!("{e}"));
         let ended = process.ended().is_some();
         self.process = Some(process);
@@ -128,6 +150,12 @@ impl Server {
     /// How many nodes it holds.
     pub fn count(&self) -> usize {
         self.field("Node count: ").parse().unwrap_or(0)
+    }
+
+    /// The paths of the nodes that end with their sessions.
+    pub fn ephemerals(&self) -> Vec<String> {
+        let text = self.ask("dump").unwrap_or_default();
+        text.lines().filter(|line| line.starts_with("\t/")).map(|line| line.trim().to_owned()).collect()
     }
 
     fn field(&self, name: &str) -> String {

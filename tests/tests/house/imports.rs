@@ -9,8 +9,9 @@ const PACKAGES: &[(&str, &str, &[&str])] = &[
     ("registry/", "mainstay-registry", &[]),
     ("rpc/cli/", "mainstay-cli", &["mainstay", "mainstay-registry"]),
     ("rpc/", "mainstay", &["mainstay-registry", "mainstay-codegen"]),
+    ("sentinel/core/", "mainstay-sentinel-core", &[]),
     // rpc only where it publishes health.
-    ("sentinel/", "mainstay-sentinel", &["mainstay-registry", "mainstay"]),
+    ("sentinel/", "mainstay-sentinel", &["mainstay-sentinel-core", "mainstay-registry", "mainstay"]),
     ("gateway/", "mainstay-gateway", &["mainstay", "mainstay-registry"]),
     // Leaves: they may use everything, and nobody them.
     ("examples/", "mainstay-examples", &LIBRARIES),

@@ -3,26 +3,21 @@
 use std::{
     fmt::Display,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc,
         atomic::{AtomicU32, Ordering},
     },
 };
 
-use mainstay_registry::{Change, Hub, Instance, Lookup, ServiceKey, connect};
-use testbed::Nacos;
+use mainstay_registry::{Change, Hub, Instance, Lookup, ServiceKey, config::ConfigCenter, connect};
+use testbed::{Nacos, Shared};
 
 /// The key of most tests.
 pub(crate) const KEY: &str = "a.B:1";
 
 /// A server that nobody ends: it takes 400 MB, so tests that run at the same time share it.
 pub(crate) fn shared() -> Arc<Nacos> {
-    static SHARED: Mutex<Weak<Nacos>> = Mutex::new(Weak::new());
-    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-    shared.upgrade().unwrap_or_else(|| {
-        let nacos = Arc::new(Nacos::start("nacos"));
-        *shared = Arc::downgrade(&nacos);
-        nacos
-    })
+    static SHARED: Shared<Nacos> = Shared::new();
+    SHARED.get(|| Nacos::start("nacos"))
 }
 
 /// A namespace that nobody else uses.
@@ -37,6 +32,10 @@ pub(crate) fn lookup() -> Lookup {
 
 pub(crate) fn hub(server: impl Display, rest: impl Display) -> Hub {
     connect(&format!("nacos://{server}/{rest}")).unwrap()
+}
+
+pub(crate) fn center(server: impl Display, rest: impl Display) -> Arc<dyn ConfigCenter> {
+    hub(server, rest).config_center().unwrap()
 }
 
 pub(crate) fn never_down(heard: &[Change]) {

@@ -1,10 +1,14 @@
 //! The conformance suite of all adapters.
 
-use std::{sync::Mutex, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use mainstay_registry::{Capabilities, Hub};
 use rustix::process::Signal;
 use testbed::{Nacos, Proxy};
+use tokio::sync::Barrier;
 
 use crate::{
     ENTRY, bed,
@@ -12,17 +16,30 @@ use crate::{
     rows::{Subject, conform},
 };
 
-/// A server, and the wire to it.
-struct Server {
+/// The server of all that conform at the same time: it is restarted for all of them at once.
+struct Common {
     nacos: Mutex<Nacos>,
+    restart: Barrier,
+}
+
+/// A wire to it, and a place of its own in it.
+struct Server {
+    common: Arc<Common>,
     wire: Proxy,
     namespace: String,
+    /// Which of Dubbo's levels providers write.
+    mode: &'static str,
 }
 
 impl Server {
+    fn at(common: &Arc<Common>, mode: &'static str) -> Self {
+        let wire = Proxy::start(common.nacos.lock().unwrap().grpc_address()).unwrap();
+        Self { common: common.clone(), wire, namespace: bed::namespace(), mode }
+    }
+
     fn url(&self) -> String {
-        let http = self.nacos.lock().unwrap().address();
-        format!("{http}/{}?grpc-port={}", self.namespace, self.wire.addr().port())
+        let http = self.common.nacos.lock().unwrap().address();
+        format!("{http}/{}?grpc-port={}&register-mode={}", self.namespace, self.wire.addr().port(), self.mode)
     }
 }
 
@@ -53,15 +70,20 @@ impl Subject for Server {
     }
 
     async fn restart(&self) {
-        let mut nacos = self.nacos.lock().unwrap();
-        nacos.process().kill().unwrap();
-        nacos.afresh();
+        if self.common.restart.wait().await.is_leader() {
+            let mut nacos = self.common.nacos.lock().unwrap();
+            nacos.process().kill().unwrap();
+            nacos.afresh();
+        }
+        self.common.restart.wait().await;
     }
 }
 
+/// At both levels, and at that of applications alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nacos_conforms() {
-    let nacos = Nacos::start("nacos");
-    let wire = Proxy::start(nacos.grpc_address()).unwrap();
-    conform(Server { nacos: Mutex::new(nacos), wire, namespace: bed::namespace() }).await;
+    // Nobody's who conforms: it stays for the tests that come after.
+    let _shared = bed::shared();
+    let common = Arc::new(Common { nacos: Mutex::new(Nacos::start("nacos")), restart: Barrier::new(2) });
+    tokio::join!(conform(Server::at(&common, "all")), conform(Server::at(&common, "instance")));
 }

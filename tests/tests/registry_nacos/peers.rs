@@ -3,34 +3,23 @@
 use std::time::Duration;
 
 use mainstay_registry::{Change, Discover, Instance, InstanceId, LeaseState, Registration, Registry, ServiceKey};
-use testbed::Nacos;
+use testbed::Proxy;
 use tokio::time::Instant;
 
 use crate::{
     ENTRY,
     bed::{KEY, hub, lookup, namespace, shared},
     child::Provider,
+    raw,
     support::{DEADLINE, eventually, follow_until, stock},
 };
 
-/// Writes an instance that no connection holds, as a peer of another make might.
-fn put(nacos: &Nacos, namespace: &str, service: &str, address: (&str, &str), metadata: &str) {
-    let form = [
-        ("namespaceId", namespace),
-        ("serviceName", service),
-        ("ip", address.0),
-        ("port", address.1),
-        ("ephemeral", "false"),
-        ("metadata", metadata),
-    ];
-    let answer = nacos.ask("POST", "/nacos/v1/ns/instance", &form);
-    assert_eq!(answer.body, "ok", "{metadata}");
-}
+/// The service that providers of [`KEY`] stand under.
+const PROVIDERS: &str = "providers:a.B:1:";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn garbage_is_skipped_for_a_reason_and_hides_nobody() {
     let (nacos, namespace) = (shared(), namespace());
-    let service = "providers:a.B:1:";
     let good = r#"{"protocol":"tri","path":"a.B","version":"1"}"#;
     for (port, metadata) in [
         ("1", "{}"),
@@ -40,7 +29,7 @@ async fn garbage_is_skipped_for_a_reason_and_hides_nobody() {
         ("5", r#"{"protocol":"tri","path":"a.B","version":"1","mainstay.epoch":"-1"}"#),
         ("6", good),
     ] {
-        put(&nacos, &namespace, service, ("10.0.0.1", port), metadata);
+        raw::put(&nacos, &namespace, PROVIDERS, ("10.0.0.1", port), metadata);
     }
     let consumer = hub(nacos.address(), &namespace);
     let mut changes = consumer.subscribe(lookup());
@@ -88,37 +77,40 @@ async fn a_thousand_instances() {
     assert!(leases.iter().all(|lease| lease.state() == LeaseState::Registered && lease.repairs() == 0));
 }
 
-/// An operator takes an instance off by hand: nobody calls it, it is not fought over, and it comes back when he says so.
+/// An operator takes an instance off by hand, under its application and under its interface: nobody calls it, it is not
+/// fought over, and it comes back when he says so.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_instance_that_an_operator_switched_off_stays_off() {
     let (nacos, namespace) = (shared(), namespace());
-    let (provider, consumer) = (hub(nacos.address(), &namespace), hub(nacos.address(), &namespace));
+    let wire = Proxy::start(nacos.address()).unwrap();
+    let behind = format!("{namespace}?grpc-port={}", nacos.grpc_address().port());
+    let (provider, consumer) = (hub(wire.addr(), behind), hub(nacos.address(), &namespace));
     let mut lease = provider.register(stock("one", &[KEY]));
     lease.registered(DEADLINE).await.unwrap();
     let (mut changes, mut known) = (consumer.subscribe(lookup()), vec![]);
     follow_until(&mut changes, &mut known, "it is up", |known| known.len() == 1).await;
     let port = known[0].port.to_string();
-    let metadata = serde_json::Value::Object(metadata(&nacos, &namespace)).to_string();
+    let services = [PROVIDERS, "stock"];
+    let metadata = services.map(|service| raw::hosts(&nacos, &namespace, service)[0]["metadata"].to_string());
     for (enabled, count) in [("false", 0), ("true", 1)] {
-        let form = [
-            ("namespaceId", namespace.as_str()),
-            ("serviceName", "providers:a.B:1:"),
-            ("ip", "127.0.0.1"),
-            ("port", &port),
-            ("ephemeral", "true"),
-            ("enabled", enabled),
-            ("metadata", &metadata),
-        ];
-        assert_eq!(nacos.ask("PUT", "/nacos/v1/ns/instance", &form).body, "ok");
+        for (service, metadata) in services.iter().zip(&metadata) {
+            let form = [
+                ("namespaceId", namespace.as_str()),
+                ("serviceName", service),
+                ("ip", "127.0.0.1"),
+                ("port", &port),
+                ("ephemeral", "true"),
+                ("enabled", enabled),
+                ("metadata", metadata),
+            ];
+            assert_eq!(nacos.ask("PUT", "/nacos/v1/ns/instance", &form).body, "ok");
+        }
         follow_until(&mut changes, &mut known, enabled, |known| known.len() == count).await;
+        // It is read back meanwhile: each look is a connection.
+        let looks = wire.counts().accepted;
+        eventually("it is read back", async || wire.counts().accepted > looks + 4).await;
     }
     assert_eq!((lease.state(), lease.repairs()), (LeaseState::Registered, 0));
-}
-
-fn metadata(nacos: &Nacos, namespace: &str) -> serde_json::Map<String, serde_json::Value> {
-    let form = [("namespaceId", namespace), ("serviceName", "providers:a.B:1:")];
-    let list = nacos.ask("GET", "/nacos/v1/ns/instance/list", &form).json();
-    list["hosts"][0]["metadata"].as_object().cloned().unwrap_or_default()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

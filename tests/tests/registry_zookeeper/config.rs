@@ -1,6 +1,6 @@
 //! The config centre: the suite of all centres, behind a wire that can be cut, and what only this one has to stand.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use mainstay_registry::{
     config::{ConfigCenter, ConfigError, ConfigKey, ConfigSight, Expected},
@@ -10,27 +10,27 @@ use testbed::{Proxy, zookeeper::Server};
 use zookeeper_client::{Acls, CreateMode};
 
 use crate::{
+    bed::{SHORT, shared},
     centers::{Center, conform, key, next, until},
-    conform::SESSION,
     raw,
     support::eventually,
 };
 
+/// A path of one's own in a server, and a wire to it.
 struct Zookeeper {
-    server: Server,
+    address: SocketAddr,
     proxy: Proxy,
     chroot: String,
 }
 
 impl Zookeeper {
-    fn new() -> Self {
-        let server = Server::start("zookeeper-config");
-        let proxy = Proxy::start(server.address()).unwrap();
-        Self { server, proxy, chroot: raw::chroot() }
+    fn of(server: &Server) -> Self {
+        let address = server.address();
+        Self { address, proxy: Proxy::start(address).unwrap(), chroot: raw::chroot() }
     }
 
     fn center(&self, address: impl std::fmt::Display) -> Arc<dyn ConfigCenter> {
-        connect(&format!("zookeeper://{address}{}?{SESSION}", self.chroot)).unwrap().config_center().unwrap()
+        connect(&format!("zookeeper://{address}{}?{SHORT}", self.chroot)).unwrap().config_center().unwrap()
     }
 
     fn path(&self, key: &ConfigKey) -> String {
@@ -53,7 +53,7 @@ impl Center for Zookeeper {
     }
 
     async fn back(&self, changes: &[(ConfigKey, Option<&str>)]) {
-        let direct = self.center(self.server.address());
+        let direct = self.center(self.address);
         for (key, content) in changes {
             match content {
                 Some(content) => drop(direct.publish(key, content, Expected::Any).await.unwrap()),
@@ -66,13 +66,15 @@ impl Center for Zookeeper {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_config_centre_conforms() {
-    conform(Zookeeper::new()).await;
+    let server = shared();
+    conform(Zookeeper::of(&server)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_others_put_there_is_read_as_far_as_it_can_be() {
-    let zookeeper = Zookeeper::new();
-    let (center, client) = (zookeeper.client(), raw::client(&zookeeper.server.address().to_string()).await);
+    let server = shared();
+    let zookeeper = Zookeeper::of(&server);
+    let (center, client) = (zookeeper.client(), raw::client(&server.address().to_string()).await);
     let options = CreateMode::Persistent.with_acls(Acls::anyone_all());
     let rule = key("shop.tag-router");
     let mut watch = center.watch(&rule);
@@ -102,20 +104,21 @@ async fn what_others_put_there_is_read_as_far_as_it_can_be() {
 /// Every watch outlives the session it was set in.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_outlives_its_session_and_a_start_without_the_server() {
-    let mut zookeeper = Zookeeper::new();
+    let mut server = Server::start("zookeeper");
+    let zookeeper = Zookeeper::of(&server);
     let (center, rule) = (zookeeper.client(), key("outlives"));
     center.publish(&rule, "1", Expected::Any).await.unwrap();
     let mut watch = center.watch(&rule);
     until(&mut watch, Some("1")).await;
-    zookeeper.server.process().kill().unwrap();
+    server.process().kill().unwrap();
     eventually("it is noticed", async || watch.trouble().is_some()).await;
     let error = center.get(&rule).await.unwrap_err().to_string();
     assert!(error.contains("ConnectionLoss") || error.contains("Expired") || error.contains("connect"), "{error}");
     let mut late = zookeeper.client().watch(&rule);
     let sight = next(&mut late).await;
     assert!(matches!(&sight, ConfigSight::LastGood { config, .. } if config.content == "1"), "{sight:?}");
-    zookeeper.server.again();
-    zookeeper.center(zookeeper.server.address()).publish(&rule, "2", Expected::Any).await.unwrap();
+    server.again();
+    zookeeper.center(server.address()).publish(&rule, "2", Expected::Any).await.unwrap();
     until(&mut watch, Some("2")).await;
     until(&mut late, Some("2")).await;
 }

@@ -1,43 +1,25 @@
 //! What happens to servers, wires and nodes.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, process::Command, time::Duration};
 
-use mainstay_registry::{Change, Discover, Hub, Instance, LeaseState, Lookup, Registry, ServiceKey, connect};
-use testbed::{Proxy, Scratch, ports, zookeeper::Server};
+use mainstay_registry::{Discover, Hub, LeaseState, Registry, connect};
+use testbed::{Proxy, Scratch, ports, tree, zookeeper::Server};
 use tokio::time::Instant;
 use zookeeper_client::{Acl, Acls, AuthId, Client, CreateMode, Permission};
 
 use crate::{
     ENTRY,
+    bed::{KEY, LONG, SHORT, hub, lookup, never_down, shared, weighs},
     child::Provider,
-    conform::SESSION,
     raw,
     support::{DEADLINE, eventually, follow_until, stock},
 };
-
-const KEY: &str = "a.B:1";
-
-fn lookup() -> Lookup {
-    Lookup::new(KEY.parse::<ServiceKey>().unwrap())
-}
-
-fn hub(servers: impl std::fmt::Display, chroot: &str) -> Hub {
-    connect(&format!("zookeeper://{servers}{chroot}?{SESSION}")).unwrap()
-}
-
-fn never_down(heard: &[Change]) {
-    assert!(!heard.iter().any(|change| matches!(change, Change::Down(..))), "{heard:?}");
-}
-
-fn weighs(weight: u32) -> impl Fn(&[Instance]) -> bool {
-    move |known| matches!(known, [one] if one.weight == weight)
-}
 
 /// Kills the server, starts it again, and sees that nobody was lost meanwhile.
 async fn restarted(with_data: bool) {
     let mut server = Server::start("zookeeper");
     let chroot = raw::chroot();
-    let (provider, consumer) = (hub(server.address(), &chroot), hub(server.address(), &chroot));
+    let (provider, consumer) = (hub(server.address(), &chroot, SHORT), hub(server.address(), &chroot, SHORT));
     let mut lease = provider.register(stock("one", &[KEY]));
     lease.registered(DEADLINE).await.unwrap();
     let (mut changes, mut known) = (consumer.subscribe(lookup()), vec![]);
@@ -72,13 +54,33 @@ async fn a_server_that_comes_back_empty_costs_nothing() {
     restarted(false).await;
 }
 
+/// Taken offline while the server is away: it is not there when that comes back, also with the data in which it was.
+#[tokio::test]
+async fn what_is_taken_offline_while_the_server_is_away_stays_offline() {
+    let mut server = Server::start("zookeeper");
+    let chroot = raw::chroot();
+    let provider = hub(server.address(), &chroot, SHORT);
+    let mut lease = provider.register(stock("one", &[KEY]));
+    lease.registered(DEADLINE).await.unwrap();
+    server.process().kill().unwrap();
+    eventually("the provider knows", async || lease.trouble().is_some()).await;
+    lease.set_offline(true);
+    server.again();
+    eventually("it is offline", async || lease.state() == LeaseState::Offline && lease.trouble().is_none()).await;
+    let client = raw::client(&server.address().to_string()).await;
+    eventually("no node is left", async || raw::providers(&client, &chroot, "a.B").await.is_empty()).await;
+    lease.set_offline(false);
+    lease.registered(DEADLINE).await.unwrap();
+    assert_eq!(raw::providers(&client, &chroot, "a.B").await.len(), 1);
+}
+
 /// The wire of the provider is cut for longer than its session lasts: others do not see it any more, until it heals.
 #[tokio::test]
 async fn a_provider_that_is_cut_off_comes_back_by_itself() {
-    let server = Server::start("zookeeper");
+    let server = shared();
     let proxy = Proxy::start(server.address()).unwrap();
     let chroot = raw::chroot();
-    let (provider, consumer) = (hub(proxy.addr(), &chroot), hub(server.address(), &chroot));
+    let (provider, consumer) = (hub(proxy.addr(), &chroot, SHORT), hub(server.address(), &chroot, SHORT));
     let mut lease = provider.register(stock("one", &[KEY]));
     lease.registered(DEADLINE).await.unwrap();
     let (mut changes, mut known) = (consumer.subscribe(lookup()), vec![]);
@@ -95,10 +97,10 @@ async fn a_provider_that_is_cut_off_comes_back_by_itself() {
 /// The wire of the consumer is cut: it keeps what it knew, says so, and hears of what happened meanwhile.
 #[tokio::test]
 async fn a_consumer_that_is_cut_off_keeps_what_it_knew() {
-    let server = Server::start("zookeeper");
+    let server = shared();
     let proxy = Proxy::start(server.address()).unwrap();
     let chroot = raw::chroot();
-    let (provider, consumer) = (hub(server.address(), &chroot), hub(proxy.addr(), &chroot));
+    let (provider, consumer) = (hub(server.address(), &chroot, SHORT), hub(proxy.addr(), &chroot, SHORT));
     let mut lease = provider.register(stock("one", &[KEY]));
     lease.registered(DEADLINE).await.unwrap();
     let (mut changes, mut known) = (consumer.subscribe(lookup()), vec![]);
@@ -116,10 +118,10 @@ async fn a_consumer_that_is_cut_off_keeps_what_it_knew() {
 /// A connection that is reset while its session lives is no event for anybody.
 #[tokio::test]
 async fn a_reset_costs_nothing() {
-    let server = Server::start("zookeeper");
+    let server = shared();
     let proxy = Proxy::start(server.address()).unwrap();
     let chroot = raw::chroot();
-    let hub = hub(proxy.addr(), &chroot);
+    let hub = hub(proxy.addr(), &chroot, LONG);
     let mut lease = hub.register(stock("one", &[KEY]));
     lease.registered(DEADLINE).await.unwrap();
     let (mut changes, mut known) = (hub.subscribe(lookup()), vec![]);
@@ -142,7 +144,7 @@ fn consumer_hold(hub: &Hub) -> Option<usize> {
 async fn a_registry_that_is_absent_at_the_start_is_found_when_it_comes() {
     let mut server = Server::prepare("zookeeper", ports::free().unwrap(), "", 0);
     let chroot = raw::chroot();
-    let (provider, consumer) = (hub(server.address(), &chroot), hub(server.address(), &chroot));
+    let (provider, consumer) = (hub(server.address(), &chroot, SHORT), hub(server.address(), &chroot, SHORT));
     let since = Instant::now();
     let mut lease = provider.register(stock("one", &[KEY]));
     let (mut changes, mut known) = (consumer.subscribe(lookup()), vec![]);
@@ -160,11 +162,11 @@ async fn a_registry_that_is_absent_at_the_start_is_found_when_it_comes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_provider_process_that_says_goodbye_is_gone_at_once() {
-    let server = Server::start("zookeeper");
+    let server = shared();
     let chroot = raw::chroot();
-    let consumer = hub(server.address(), &chroot);
+    let consumer = hub(server.address(), &chroot, LONG);
     let (mut changes, mut known) = (consumer.subscribe(lookup()), vec![]);
-    let url = format!("zookeeper://{}{chroot}?{SESSION}", server.address());
+    let url = format!("zookeeper://{}{chroot}?{LONG}", server.address());
     let provider = Provider::start(ENTRY, &url, "one", KEY);
     follow_until(&mut changes, &mut known, "it is up", |known| known.len() == 1).await;
     let since = Instant::now();
@@ -186,13 +188,13 @@ async fn guard(server: &Server, chroot: &str, user: &str) -> Client {
 
 #[tokio::test]
 async fn a_user_is_known_and_a_wrong_password_is_told_in_the_servers_words() {
-    let server = Server::start("zookeeper");
+    let server = shared();
     let (chroot, dir) = (raw::chroot(), Scratch::new("secrets").unwrap());
     let _guard = guard(&server, &chroot, "joe:sesame").await;
     let user = dir.write("user", "joe").unwrap();
     let as_joe = |password: PathBuf| {
         let (user, password) = (user.display(), password.display());
-        format!("zookeeper://{}{chroot}?{SESSION}&user=file:{user}&password=file:{password}", server.address())
+        format!("zookeeper://{}{chroot}?{SHORT}&user=file:{user}&password=file:{password}", server.address())
     };
     let good = connect(&as_joe(dir.write("good", "sesame\n").unwrap())).unwrap();
     let mut lease = good.register(stock("one", &[KEY]));
@@ -215,9 +217,9 @@ async fn a_user_is_known_and_a_wrong_password_is_told_in_the_servers_words() {
 
 #[tokio::test]
 async fn a_node_that_is_deleted_by_hand_is_written_again() {
-    let server = Server::start("zookeeper");
+    let server = shared();
     let chroot = raw::chroot();
-    let hub = hub(server.address(), &chroot);
+    let hub = hub(server.address(), &chroot, LONG);
     let mut lease = hub.register(stock("one", &[KEY]));
     lease.registered(DEADLINE).await.unwrap();
     let client = raw::client(&server.address().to_string()).await;
@@ -236,8 +238,8 @@ async fn a_thousand_instances_come_stay_and_go() {
     let mut server = Server::start("zookeeper");
     let chroot = raw::chroot();
     // Many applications in one process: each has its own session.
-    let hubs: Vec<Hub> = (0..20).map(|_| hub(server.address(), &chroot)).collect();
-    let consumer = hub(server.address(), &chroot);
+    let hubs: Vec<Hub> = (0..20).map(|_| hub(server.address(), &chroot, SHORT)).collect();
+    let consumer = hub(server.address(), &chroot, SHORT);
     let (mut changes, mut known) = (consumer.subscribe(lookup()), vec![]);
     let since = Instant::now();
     let leases: Vec<_> = (0..ALL).map(|n| hubs[n % 20].register(stock(&n.to_string(), &[KEY]))).collect();
@@ -254,4 +256,28 @@ async fn a_thousand_instances_come_stay_and_go() {
     assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
     drop(leases);
     eventually("all are gone", async || raw::providers(&client, &chroot, "a.B").await.is_empty()).await;
+}
+
+/// Servers accept any chroot: one that was mistyped is told, and one that others use is not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_path_in_which_nobody_else_is_is_told() {
+    let (server, chroot) = (shared(), raw::chroot());
+    let said = || {
+        let url = format!("zookeeper://{}{chroot}?{LONG}", server.address());
+        let output =
+            Command::new(tree::built("mainstay")).args(["ls", "--verbose", "--registry", &url]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let (warning, path) = ("WARN", format!("{chroot}/dubbo"));
+    let warns = |said: &str| {
+        let alone = |line: &&str| line.contains("nobody has registered anything there yet") && line.contains(&path);
+        said.lines().find(alone).map(|line| line.contains(warning))
+    };
+    let first = said();
+    assert_eq!(warns(&first), Some(true), "{first}");
+    let mut lease = hub(server.address(), &chroot, LONG).register(stock("one", &[KEY]));
+    lease.registered(DEADLINE).await.unwrap();
+    let second = said();
+    assert_eq!(warns(&second), None, "{second}");
 }

@@ -1,17 +1,23 @@
 //! What peers should not write, and do.
 
-use mainstay_registry::{Discover, Lookup, Registry, ServiceKey, connect, dubbo::escape::encode};
+use mainstay_registry::{
+    Discover, Lookup, Registry, ServiceKey,
+    config::{ConfigError, ConfigKey},
+    connect,
+    dubbo::escape::encode,
+};
 use testbed::zookeeper::Server;
 
 use crate::{
-    conform::SESSION,
+    bed::{LONG, shared},
+    levels::dubbo_go,
     raw,
     support::{DEADLINE, eventually, follow_until, stock},
 };
 
 #[tokio::test]
 async fn garbage_is_skipped_for_a_reason_and_good_ones_are_found() {
-    let server = Server::start("zookeeper");
+    let server = shared();
     let chroot = raw::chroot();
     let client = raw::client(&server.address().to_string()).await;
     for (name, _) in GARBAGE {
@@ -26,7 +32,7 @@ async fn garbage_is_skipped_for_a_reason_and_good_ones_are_found() {
     raw::write(&client, &chroot, "a.B/surprise", "x").await;
 
     // At one level with the others: who is found by application is taken alone.
-    let url = format!("zookeeper://{}{chroot}?{SESSION}&register-mode=interface", server.address());
+    let url = format!("zookeeper://{}{chroot}?{LONG}&register-mode=interface", server.address());
     let hub = connect(&url).unwrap();
     let mut lease = hub.register(stock("one", &["a.B"]));
     lease.registered(DEADLINE).await.unwrap();
@@ -43,6 +49,42 @@ async fn garbage_is_skipped_for_a_reason_and_good_ones_are_found() {
     }
     lease.withdraw(DEADLINE).await.unwrap();
     follow_until(&mut changes, &mut known, "one is left", |known| known.len() == 1).await;
+}
+
+/// A server whose limit was raised lets through what no peer of Dubbo's would read: as an instance, as the name of a
+/// provider, as a list of applications, as what an application offers, and as a rule.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_has_ten_megabytes_is_skipped_for_a_reason_and_good_ones_are_found() {
+    const LARGE: usize = 10 << 20;
+    let server = Server::roomy("zookeeper", 4 * LARGE);
+    let (chroot, client) = (raw::chroot(), raw::client(&server.address().to_string()).await);
+    let large = "y".repeat(LARGE);
+    raw::keep(&client, &format!("{chroot}/dubbo/mapping/a.B"), &format!("huge,go,{large}")).await;
+    raw::live(&client, &format!("{chroot}/services/huge/127.0.0.1:1"), &large).await;
+    raw::keep(&client, &format!("{chroot}/dubbo/go/go-2"), &large).await;
+    raw::live(&client, &format!("{chroot}/services/go/127.0.0.1:2"), &dubbo_go(2).to_json(0)).await;
+    raw::write(&client, &chroot, "a.B", &large).await;
+    let rule = ConfigKey::new("a.B::.configurators").unwrap();
+    raw::keep(&client, &format!("{chroot}/dubbo/config/dubbo/{}", rule.name()), &large).await;
+
+    let hub = connect(&format!("zookeeper://{}{chroot}?{LONG}", server.address())).unwrap();
+    let mut lease = hub.register(stock("one", &["a.B"]));
+    lease.registered(DEADLINE).await.unwrap();
+    let mut known = vec![];
+    let mut changes = hub.subscribe(Lookup::new(ServiceKey::new("a.B")));
+    follow_until(&mut changes, &mut known, "the good ones", |known| known.len() == 2).await;
+    assert!(known.iter().any(|one| one.id.as_str() == "one") && known.iter().any(|one| one.port == 2), "{known:?}");
+    let told =
+        |who: &str| hub.survey("a.B").skipped.iter().any(|(name, why)| name.starts_with(who) && *why == "too-long");
+    eventually("the instance is told", async || told("127.0.0.1:1 of huge")).await;
+    eventually("the provider is told", async || told("yyyy")).await;
+    let error = hub.config_center().unwrap().get(&rule).await.unwrap_err();
+    assert!(matches!(error, ConfigError::Unreadable { .. }), "{error}");
+    let listing = hub.inspect().unwrap().list(None).await.unwrap();
+    assert!(listing.offers.iter().any(|offer| offer.instance.id.as_str() == "one"), "{:?}", listing.offers);
+    assert_eq!(lease.repairs(), 0, "no session was lost");
+    lease.withdraw(DEADLINE).await.unwrap();
+    follow_until(&mut changes, &mut known, "one left", |known| known.len() == 1).await;
 }
 
 /// What stands there, and why it is not taken.

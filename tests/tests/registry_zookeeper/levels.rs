@@ -3,27 +3,17 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use mainstay_registry::{
-    Discover, Hub, Lookup, Registry, RegistryUrl, ServiceKey, ZookeeperRegistry, connect,
-    dubbo::{FetchMetadata, Fetched, Links, MetadataAddress, MetadataInfo, ServiceInfo, ServiceInstance},
+    Discover, Registry, RegistryUrl, ZookeeperRegistry,
+    dubbo::{Links, MetadataInfo, ServiceInfo, ServiceInstance},
 };
-use testbed::zookeeper::Server;
 use zookeeper_client::{Client, Error};
 
 use crate::{
-    conform::SESSION,
+    asked::Asked,
+    bed::{KEY, LONG, hub, lookup, shared},
     raw,
     support::{DEADLINE, eventually, follow_until, next, stock},
 };
-
-const KEY: &str = "a.B:1";
-
-fn lookup() -> Lookup {
-    Lookup::new(KEY.parse::<ServiceKey>().unwrap())
-}
-
-fn hub(server: &Server, chroot: &str) -> Hub {
-    connect(&format!("zookeeper://{}{chroot}?{SESSION}", server.address())).unwrap()
-}
 
 async fn text(client: &Client, path: &str) -> Option<String> {
     match client.get_data(path).await {
@@ -35,10 +25,10 @@ async fn text(client: &Client, path: &str) -> Option<String> {
 
 #[tokio::test]
 async fn an_instance_leads_to_its_documents_and_goes_with_its_lease() {
-    let server = Server::start("zookeeper");
+    let server = shared();
     let (chroot, client) = (raw::chroot(), raw::client(&server.address().to_string()).await);
     raw::keep(&client, &format!("{chroot}/dubbo/mapping/a.B"), "price").await;
-    let hub = hub(&server, &chroot);
+    let hub = hub(server.address(), &chroot, LONG);
     let registration = stock("one", &[KEY]).with_methods(KEY.parse().unwrap(), ["Level", "level"]);
     let place = registration.instance.address();
     let mut lease = hub.register(registration);
@@ -71,13 +61,16 @@ async fn an_instance_leads_to_its_documents_and_goes_with_its_lease() {
 /// Of two at one address the later one has the node; when it goes, the other one has it again. They do not fight.
 #[tokio::test]
 async fn two_at_one_address_do_not_fight() {
-    let server = Server::start("zookeeper");
+    let server = shared();
     let (chroot, client) = (raw::chroot(), raw::client(&server.address().to_string()).await);
     let (mut old, mut new) = (stock("old", &[KEY]), stock("new", &[KEY]));
     (old.instance.port, old.instance.started_at) = (new.instance.port, new.instance.started_at - 1000);
     let path = format!("{chroot}/services/stock/{}", new.instance.address());
     let owner = async |id: &str| text(&client, &path).await.is_some_and(|text| text.contains(&format!("\"{id}\"")));
-    let mut leases = [hub(&server, &chroot).register(new.clone()), hub(&server, &chroot).register(old)];
+    let mut leases = [
+        hub(server.address(), &chroot, LONG).register(new.clone()),
+        hub(server.address(), &chroot, LONG).register(old),
+    ];
     for lease in &mut leases {
         lease.registered(DEADLINE).await.unwrap();
     }
@@ -93,7 +86,7 @@ async fn two_at_one_address_do_not_fight() {
 }
 
 /// A peer of the application level, as dubbo-go writes it: weight 0, and its metadata served in a protocol of its own.
-fn dubbo_go(port: u16) -> ServiceInstance {
+pub(crate) fn dubbo_go(port: u16) -> ServiceInstance {
     let metadata = [
         ("dubbo.endpoints", format!("[{{\"port\":{port},\"protocol\":\"tri\"}}]")),
         ("dubbo.metadata-service.url-params", r#"{"port":"42413","protocol":"dubbo","version":"1.0.0"}"#.to_owned()),
@@ -107,9 +100,9 @@ fn dubbo_go(port: u16) -> ServiceInstance {
 
 #[tokio::test]
 async fn a_stock_dubbo_go_is_found_and_gets_its_share() {
-    let server = Server::start("zookeeper");
+    let server = shared();
     let (chroot, client) = (raw::chroot(), raw::client(&server.address().to_string()).await);
-    let hub = hub(&server, &chroot);
+    let hub = hub(server.address(), &chroot, LONG);
     let (mut changes, mut known) = (hub.subscribe(lookup()), vec![]);
     follow_until(&mut changes, &mut known, "nobody", <[_]>::is_empty).await;
 
@@ -144,23 +137,9 @@ async fn a_stock_dubbo_go_is_found_and_gets_its_share() {
     drop(lease);
 }
 
-/// A provider that is asked, and answers once it is ready.
-#[derive(Debug)]
-struct Asked;
-
-impl FetchMetadata for Asked {
-    fn fetch<'a>(&'a self, from: &'a MetadataAddress) -> Fetched<'a> {
-        let mut service = ServiceInfo::new(&KEY.parse().unwrap(), "tri", 0);
-        service.params.insert("weight".to_owned(), "50".to_owned());
-        let info = MetadataInfo::new(&from.application, &from.revision, [(service.key(), service)].into());
-        let answer = if from.port == 7 { Ok(info) } else { Err("nobody is there".to_owned()) };
-        Box::pin(async { answer })
-    }
-}
-
 #[tokio::test]
 async fn a_provider_without_documents_is_asked() {
-    let server = Server::start("zookeeper");
+    let server = shared();
     let (chroot, client) = (raw::chroot(), raw::client(&server.address().to_string()).await);
     raw::keep(&client, &format!("{chroot}/dubbo/mapping/a.B"), "java").await;
     for port in [7, 8] {
@@ -172,8 +151,8 @@ async fn a_provider_without_documents_is_asked() {
         instance.application = "java".to_owned();
         raw::live(&client, &format!("{chroot}/services/java/127.0.0.1:{port}"), &instance.to_json(0)).await;
     }
-    let url = RegistryUrl::parse(&format!("zookeeper://{}{chroot}?{SESSION}", server.address())).unwrap();
-    let links = Links::default().with_metadata(Arc::new(Asked));
+    let url = RegistryUrl::parse(&format!("zookeeper://{}{chroot}?{LONG}", server.address())).unwrap();
+    let links = Links::default().with_metadata(Arc::new(Asked(KEY)));
     let registry = ZookeeperRegistry::linked(&url, &links).unwrap();
     let mut changes = registry.subscribe(lookup());
     let mainstay_registry::Change::Snapshot(all) = next(&mut changes).await else { panic!("no snapshot") };

@@ -28,6 +28,8 @@ const VISITORS: usize = 16;
 /// A page that is not answered for this long, when others take a millisecond, hangs on the member that was stopped. Far
 /// below the time that the site gives a member, 500 ms: there must be time to ask another.
 const HANGS: Duration = Duration::from_millis(50);
+/// How soon a member that is asked at all is asked.
+const ASKED: Duration = Duration::from_millis(500);
 /// How long anything that must happen may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -35,6 +37,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Default)]
 struct Progress {
     answered: usize,
+    /// The processes whose answers are on them.
+    by: BTreeSet<String>,
     /// When those were asked for that are not answered yet.
     under_way: BTreeMap<usize, Instant>,
 }
@@ -58,7 +62,7 @@ struct Who {
 #[derive(Default)]
 struct Load {
     report: Report,
-    answered: BTreeSet<String>,
+    by: BTreeSet<String>,
     problems: BTreeSet<String>,
 }
 
@@ -101,7 +105,7 @@ async fn pages(site: &str, progress: watch::Sender<Progress>) -> Result<Load, St
                 let (path, began) = (["/page/ada", "/page/bob", "/page/eve"][page % 3], Instant::now());
                 progress.send_modify(|progress| progress.asked(page, began));
                 let answer = browser.get(path).await;
-                progress.send_modify(|progress| progress.answered(page));
+                progress.send_modify(|progress| progress.answered(page, answer.as_ref().ok()));
                 if answer.is_err() {
                     // Whatever became of that page, the next one gets a fresh start.
                     browser = Browser::open(&browser.address).await.unwrap_or(browser);
@@ -123,14 +127,9 @@ async fn pages(site: &str, progress: watch::Sender<Progress>) -> Result<Load, St
 /// The faults, in the first half of the load: a registry on servers may take a second to tell of each.
 async fn break_things(shop: &mut Shop, mut progress: watch::Receiver<Progress>) -> Result<Faults, String> {
     let after = |share: usize| move |progress: &Progress| progress.answered >= PAGES * share / 100;
-    let ended = |_| "the load ended early".to_owned();
-
     progress.wait_for(after(10)).await.map_err(ended)?;
-    let victim = shop.members.remove(0);
+    let victim = stopped(shop, &mut progress).await?;
     let killed = Who::of(&victim);
-    victim.stop();
-    let stopped = Instant::now();
-    progress.wait_for(|progress| progress.hangs(stopped)).await.map_err(ended)?;
     let killed_at = now_micros();
     let status = victim.kill().await?;
     if !was_killed(status) {
@@ -143,7 +142,7 @@ async fn break_things(shop: &mut Shop, mut progress: watch::Receiver<Progress>) 
     leaving.terminate();
 
     progress.wait_for(after(35)).await.map_err(ended)?;
-    let new = Child::start("member", &shop.registry, false).await?;
+    let new = Child::start("member", &shop.registry, &[], false).await?;
     let added = Who::of(&new);
     shop.members.push(new);
 
@@ -152,6 +151,29 @@ async fn break_things(shop: &mut Shop, mut progress: watch::Receiver<Progress>) 
         return Err(format!("promotion {} was drained and ended with {status}", drained.pid));
     }
     Ok(Faults { killed, killed_at, drained, added })
+}
+
+/// Stops a member that is at work, while pages are on it. One that did worse than the other may be left out just now: then
+/// it is the other's turn.
+async fn stopped(shop: &mut Shop, progress: &mut watch::Receiver<Progress>) -> Result<Child, String> {
+    for _ in 0..shop.members.len() {
+        let victim = shop.members.remove(0);
+        if progress.borrow().by.contains(&victim.pid.to_string()) {
+            victim.stop();
+            let stopped = Instant::now();
+            if let Ok(hung) = timeout(ASKED, progress.wait_for(|progress| progress.hangs(stopped))).await {
+                hung.map_err(ended)?;
+                return Ok(victim);
+            }
+            victim.go_on();
+        }
+        shop.members.push(victim);
+    }
+    Err("no page is on any member that has answered one".to_owned())
+}
+
+fn ended(_: watch::error::RecvError) -> String {
+    "the load ended early".to_owned()
 }
 
 /// How long the site's directory took to hear of the death; and it must hear of the other two. A registry on servers may
@@ -184,19 +206,31 @@ fn told(heard: &Value, faults: &Faults) -> Result<u64, String> {
     Ok(find(&faults.killed, "died")?.saturating_sub(faults.killed_at))
 }
 
+/// The answers that a page is made of.
+fn answers(page: &Value) -> impl Iterator<Item = &Value> {
+    page["answers"].as_array().into_iter().flatten()
+}
+
+/// The process that gave an answer.
+fn by(answer: &Value) -> Option<String> {
+    answer["by"].as_str().map(str::to_owned)
+}
+
 impl Progress {
     fn asked(&mut self, page: usize, at: Instant) {
         self.under_way.insert(page, at);
     }
 
-    fn answered(&mut self, page: usize) {
+    fn answered(&mut self, page: usize, answer: Option<&Value>) {
         self.answered += 1;
+        self.by.extend(answer.into_iter().flat_map(answers).filter_map(by));
         self.under_way.remove(&page);
     }
 
-    /// Whether a page that was asked for after `stopped` is not answered for too long.
+    /// Whether a page is not answered for too long, counted from `stopped` where it was asked for before. One that was under way
+    /// then is often the only one: the balancer asks no busy member while another is free.
     fn hangs(&self, stopped: Instant) -> bool {
-        self.under_way.values().any(|asked| *asked >= stopped && asked.elapsed() >= HANGS)
+        self.under_way.values().any(|asked| stopped.max(*asked).elapsed() >= HANGS)
     }
 }
 
@@ -211,9 +245,9 @@ impl Load {
         match page {
             Ok(page) => {
                 self.report.took.push(took);
-                for answer in page["answers"].as_array().into_iter().flatten() {
+                for answer in answers(&page) {
                     self.report.retried += answer["retries"].as_u64().unwrap_or(0);
-                    self.answered.extend(answer["by"].as_str().map(str::to_owned));
+                    self.by.extend(by(answer));
                 }
             }
             Err(problem) => {
@@ -232,7 +266,7 @@ impl Load {
             return Err("no call was under way at the member that was killed: the fault proves nothing".to_owned());
         }
         for (child, what) in [(&faults.killed, "killed"), (&faults.drained, "drained"), (&faults.added, "added")] {
-            if !self.answered.contains(&child.pid) {
+            if !self.by.contains(&child.pid) {
                 return Err(format!(
                     "the {what} instance {} answered nothing: the fault proves nothing",
                     child.address

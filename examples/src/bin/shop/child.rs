@@ -23,12 +23,20 @@ pub(crate) struct Child {
     pub(crate) pid: u32,
     /// What it advertises.
     pub(crate) address: String,
+    /// Where operators ask, of a role that has such a port.
+    pub(crate) admin: Option<String>,
     process: tokio::process::Child,
 }
 
 impl Child {
-    /// Starts a process of this role, and waits until it is registered. `show`: pass on what it prints.
-    pub(crate) async fn start(role: &'static str, registry: &str, show: bool) -> Result<Self, String> {
+    /// Starts a process of this role, with these settings besides, and waits until it is registered. `show`: pass on what it
+    /// prints.
+    pub(crate) async fn start(
+        role: &'static str,
+        registry: &str,
+        settings: &[&str],
+        show: bool,
+    ) -> Result<Self, String> {
         let program = std::env::current_exe().map_err(|error| format!("where is the shop's program? {error}"))?;
         let mut command = Command::new(program);
         // What is set for the demo, a port above all, cannot be right for each of its children.
@@ -37,15 +45,16 @@ impl Child {
         for name in ours {
             command.env_remove(name);
         }
-        command.args([role, "--registry", registry]).env(CHILD, "1").process_group(0);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args([role, "--registry", registry]).args(settings).env(CHILD, "1").process_group(0);
+        // A check that fails in the middle may leave one that is stopped, and does not see that its parent goes.
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut process = command.spawn().map_err(|error| format!("cannot start {role}: {error}"))?;
         let (pid, stdout) = (process.id().unwrap_or_default(), process.stdout.take());
         let mut lines = BufReader::new(stdout.ok_or("a pipe is missing")?).lines();
-        let address = timeout(PATIENCE, address(&mut lines)).await;
-        let address = address.ok().flatten().ok_or_else(|| format!("{role} (process {pid}) did not start to serve"))?;
+        let ports = timeout(PATIENCE, ports(&mut lines)).await;
+        let ports = ports.ok().flatten().ok_or_else(|| format!("{role} (process {pid}) did not start to serve"))?;
         tokio::spawn(pass_on(lines, show.then(|| format!("{role} {pid}"))));
-        Ok(Self { role, pid, address, process })
+        Ok(Self { role, pid, address: ports.0, admin: ports.1, process })
     }
 
     /// `kill -9`. The answer is how it ended.
@@ -62,6 +71,11 @@ impl Child {
     /// SIGSTOP: it hangs, with all that was sent to it.
     pub(crate) fn stop(&self) {
         self.signal(Signal::STOP);
+    }
+
+    /// SIGCONT: it hangs no more.
+    pub(crate) fn go_on(&self) {
+        self.signal(Signal::CONT);
     }
 
     fn signal(&self, signal: Signal) {
@@ -91,14 +105,15 @@ pub(crate) fn was_killed(status: ExitStatus) -> bool {
     status.signal() == Some(Signal::KILL.as_raw())
 }
 
-/// The address in what `App::run` prints, once it is registered.
-async fn address(lines: &mut Lines<BufReader<ChildStdout>>) -> Option<String> {
-    let mut address = None;
+/// The address, and where operators ask, in what `App::run` prints, once it is registered.
+async fn ports(lines: &mut Lines<BufReader<ChildStdout>>) -> Option<(String, Option<String>)> {
+    let (mut address, mut admin) = (None, None);
     while let Ok(Some(line)) = lines.next_line().await {
         let mut words = line.split_whitespace();
         match words.next() {
             Some("advertised") => address = words.next().map(str::to_owned),
-            Some("registered" | "not") => return address,
+            Some("admin") => admin = words.next().map(str::to_owned),
+            Some("registered" | "not") => return address.map(|address| (address, admin)),
             _ => {}
         }
     }

@@ -56,9 +56,11 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
 impl Shop {
     /// Two members, two promotions and a site, all at once.
     pub(crate) async fn start(registry: &str, show: bool) -> Result<Self, String> {
-        let child = |role| Child::start(role, registry, show);
+        let child = |role| Child::start(role, registry, &[], show);
+        // Its operators see how it does by its clients.
+        let site = Child::start("site", registry, &["--admin", "0"], show);
         let (m1, m2, p1, p2, site) =
-            tokio::join!(child("member"), child("member"), child("promotion"), child("promotion"), child("site"));
+            tokio::join!(child("member"), child("member"), child("promotion"), child("promotion"), site);
         Ok(Self { registry: registry.to_owned(), members: vec![m1?, m2?], promotions: vec![p1?, p2?], site: site? })
     }
 
@@ -85,8 +87,12 @@ impl Shop {
         format!(
             "\ntry:\n  curl http://{site}/page/ada\n  curl http://{}/v1/member/bob\n  curl -H 'content-type: \
              application/json' -d '{{\"level\":\"LEVEL_GOLD\",\"most\":2}}' http://{}/shop.promotion.v1.PromotionApi/Offers\n  kill -9 \
-             {}   and the page again: it is still there\nCtrl-C drains all\n",
-            member.address, self.promotions[0].address, member.pid
+             {}   and the page again: it is still there\n  curl '{}instances?text'   whom the site calls, and why not\n\
+             Ctrl-C drains all\n",
+            member.address,
+            self.promotions[0].address,
+            member.pid,
+            self.site.admin.as_deref().unwrap_or_default(),
         )
     }
 }
@@ -106,7 +112,7 @@ async fn show(hub: Hub, service: &'static ServiceDef) {
             }
             Change::Up(instance) => {
                 let address = instance.address();
-                known.insert(instance.id, address.clone());
+                known.insert(instance.id.clone(), address.clone());
                 format!("{address} is up")
             }
             Change::Down(id, cause) => format!("{} {cause}", known.remove(&id).unwrap_or_default()),

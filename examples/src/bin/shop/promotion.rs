@@ -3,20 +3,46 @@
 use crate::{app, stop::parent_gone};
 use mainstay::{call::Cx, prelude::*};
 use mainstay_examples::{Answer, Level, Offer, Offers, PromotionApi, PromotionApiServer};
+use std::time::Duration;
+use tokio::time::interval;
 
 struct Promotions;
 
+/// How often those who watch are told again.
+const AGAIN: Duration = Duration::from_millis(100);
+
 impl PromotionApi for Promotions {
     async fn offers(&self, level: Level, most: u32) -> Result<Offers> {
-        let percent = match level {
-            Level::Gold => 30,
-            Level::Silver => 20,
-            Level::Basic => 10,
-        };
-        let offer = |article: &str, percent| Offer { article: article.to_owned(), percent };
-        let offers = [offer("tea", percent), offer("cups", percent / 2), offer("spoons", 5)];
-        Ok(Offers { offers: offers.into_iter().take(most as usize).collect(), answer: answer(Cx::current()) })
+        Ok(offers(level, most))
     }
+
+    async fn watch(&self, level: Level, most: u32) -> Result<Streaming<Offers>> {
+        let (told, stream) = Streaming::channel(1);
+        tokio::spawn(async move {
+            let mut again = interval(AGAIN);
+            loop {
+                tokio::select! {
+                    () = told.closed() => return,
+                    _ = again.tick() => {}
+                }
+                if told.send(offers(level, most)).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(stream)
+    }
+}
+
+fn offers(level: Level, most: u32) -> Offers {
+    let percent = match level {
+        Level::Gold => 30,
+        Level::Silver => 20,
+        Level::Basic => 10,
+    };
+    let offer = |article: &str, percent| Offer { article: article.to_owned(), percent };
+    let offers = [offer("tea", percent), offer("cups", percent / 2), offer("spoons", 5)];
+    Offers { offers: offers.into_iter().take(most as usize).collect(), answer: answer(Cx::current()) }
 }
 
 /// Serves until told to end.

@@ -5,7 +5,7 @@ use mainstay::{
     prelude::*,
     registry::{Change, Discover, Hub, Instance, InstanceId, Lookup, ServiceKey},
 };
-use mainstay_examples::{Heard, MemberApiClient, Page, PromotionApiClient, SiteApi, SiteApiServer};
+use mainstay_examples::{Heard, Held, MemberApiClient, Offers, Page, PromotionApiClient, SiteApi, SiteApiServer};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
@@ -31,6 +31,15 @@ impl SiteApi for Site {
         })
     }
 
+    async fn hold(&self, user: String, gift: String) -> Result<Held> {
+        Ok(self.members.hold(user, gift).await?)
+    }
+
+    async fn watch(&self, user: String) -> Result<Streaming<Offers>> {
+        let member = self.members.member(user).await?;
+        Ok(self.promotions.watch(member.level, 2).await?)
+    }
+
     async fn heard(&self) -> Result<Vec<Heard>> {
         Ok(self.ear.0.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
@@ -44,8 +53,9 @@ pub(crate) async fn run(settings: Vec<String>) -> Result<(), Error> {
     for interface in [MemberApiClient::definition(), PromotionApiClient::definition()] {
         tokio::spawn(ear.clone().listen(hub.clone(), interface.full_name));
     }
-    let members = MemberApiClient::connect("member").registry(&hub).build()?;
-    let promotions = PromotionApiClient::connect("promotion").registry(&hub).build()?;
+    let console = app.console();
+    let members = MemberApiClient::connect("member").registry(&hub).console(&console).build()?;
+    let promotions = PromotionApiClient::connect("promotion").registry(&hub).console(&console).build()?;
     app.serve(SiteApiServer::new(Site { members, promotions, ear })).run_until(parent_gone()).await
 }
 

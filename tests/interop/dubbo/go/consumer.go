@@ -4,14 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"dubbo.apache.org/dubbo-go/v3/client"
 	"dubbo.apache.org/dubbo-go/v3/protocol/triple/triple_protocol"
 )
+
+// pause is between two calls, where many are made.
+const pause = 5 * time.Millisecond
 
 type consumer struct {
 	conn *client.Connection
@@ -38,7 +41,7 @@ func (c *consumer) step(step string) string {
 	case "chat":
 		came, err = c.chat()
 	case "calls":
-		came, err = c.calls(rest)
+		came = c.calls(rest)
 	default:
 		err = fmt.Errorf("there is no step %s", name)
 	}
@@ -109,17 +112,14 @@ func (c *consumer) chat() (string, error) {
 	return "[" + strings.Join(replies, ", ") + "]", errors.Join(stream.CloseRequest(), stream.CloseResponse())
 }
 
-// calls calls for some time, MILLIS:PAUSE, and says who answered.
-func (c *consumer) calls(said string) (string, error) {
-	long, pause, _ := strings.Cut(said, ":")
-	millis, err := strconv.Atoi(long)
-	wait, err2 := strconv.Atoi(pause)
-	if err := errors.Join(err, err2); err != nil {
-		return "", err
-	}
+// calls calls until there is a file of this name, and says who answered.
+func (c *consumer) calls(until string) string {
 	nodes := map[string]int{}
 	calls, failed, last := 0, 0, ""
-	for end := time.Now().Add(time.Duration(millis) * time.Millisecond); time.Now().Before(end); {
+	for {
+		if _, err := os.Stat(until); err == nil {
+			return fmt.Sprintf("calls %d failed %d %s %s", calls, failed, tally(nodes), last)
+		}
 		calls++
 		if reply, err := c.level(request("", int32(calls))); err != nil {
 			failed, last = failed+1, failure(err)
@@ -129,9 +129,8 @@ func (c *consumer) calls(said string) (string, error) {
 		if calls%20 == 0 {
 			fmt.Printf("so far %d failed %d %s\n", calls, failed, tally(nodes))
 		}
-		time.Sleep(time.Duration(wait) * time.Millisecond)
+		time.Sleep(pause)
 	}
-	return fmt.Sprintf("calls %d failed %d %s %s", calls, failed, tally(nodes), last), nil
 }
 
 // tally is as Java prints a map.

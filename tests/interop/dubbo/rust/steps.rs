@@ -1,16 +1,18 @@
 //! The consumer: one line for each step.
 
-use std::{collections::BTreeMap, error::Error, fmt::Display, time::Duration};
+use std::{collections::BTreeMap, error::Error, fmt::Display, path::Path, time::Duration};
 
 use mainstay::call::{Beside, CallError, CallOptions, Status, Streaming, timeout};
 use mainstay::client::Balance;
 use mainstay::dubbo::Attachments;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::{DeskApiClient, LevelReply, LevelRequest};
 
 /// As long as the consumer in Java waits.
 const TIMEOUT: Duration = Duration::from_secs(3);
+/// Between two calls, where many are made.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Does the steps that follow the group and the version.
 pub(crate) async fn run(target: &str, mut args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
@@ -18,7 +20,8 @@ pub(crate) async fn run(target: &str, mut args: impl Iterator<Item = String>) ->
     let (group, version) = (said(), said());
     let builder = DeskApiClient::connect("").group(group).version(version).consumer("asker-rust");
     // Strictly by weight, as the consumer in Java draws.
-    let builder = builder.balance(Balance::RoundRobin);
+    // dubbo-go does not say when it began, so one that does would be new beside it for ten minutes.
+    let builder = builder.balance(Balance::RoundRobin).warm_up(Duration::ZERO);
     let builder = match target.strip_prefix("tri://") {
         Some(address) => builder.address(address),
         None => builder.registry(target),
@@ -92,14 +95,11 @@ async fn all(mut replies: Streaming<LevelReply>) -> String {
     format!("[{}]{ended}", seen.join(", "))
 }
 
-/// `MILLIS:PAUSE`: calls for that long, and says who answered.
-async fn calls(client: &DeskApiClient, said: &str) -> String {
-    let (millis, pause) = said.split_once(':').unwrap_or((said, "5"));
-    let read = |text: &str| Duration::from_millis(text.parse().unwrap_or(0));
-    let end = Instant::now() + read(millis);
+/// Calls until there is a file of this name, and says who answered.
+async fn calls(client: &DeskApiClient, until: &str) -> String {
     let (mut calls, mut failed, mut last) = (0, 0, String::new());
     let mut nodes = BTreeMap::<String, u32>::new();
-    while Instant::now() < end {
+    while !Path::new(until).exists() {
         calls += 1;
         match client.level(request("", calls)).await {
             Ok(reply) => *nodes.entry(reply.node).or_default() += 1,
@@ -111,7 +111,7 @@ async fn calls(client: &DeskApiClient, said: &str) -> String {
         if calls % 20 == 0 {
             println!("so far {calls} failed {failed} {}", map(&nodes));
         }
-        sleep(read(pause)).await;
+        sleep(PAUSE).await;
     }
     format!("calls {calls} failed {failed} {} {last}", map(&nodes))
 }

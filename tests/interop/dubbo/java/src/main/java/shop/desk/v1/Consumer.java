@@ -1,5 +1,7 @@
 package shop.desk.v1;
 
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -16,10 +18,13 @@ import org.apache.dubbo.rpc.StatusRpcException;
 
 /**
  * A consumer: {@code Consumer TARGET GROUP|- VERSION|- STEP…}. The target is the URL of a provider ({@code tri://…}) or of a
- * registry. Each step prints one line, {@code STEP: what came}; {@code calls:MILLIS:PAUSE} calls for that long, prints how it went
- * on the way, and at the end who answered how often.
+ * registry. Each step prints one line, {@code STEP: what came}; {@code calls:FILE} calls until there is that file, prints how it
+ * went on the way, and at the end who answered how often.
  */
 public final class Consumer {
+    /** Between two calls, where many are made, in milliseconds. */
+    private static final long PAUSE = 5;
+
     private final DeskApi desk;
 
     private Consumer(DeskApi desk) {
@@ -85,7 +90,7 @@ public final class Consumer {
             case "chat":
                 return chat();
             case "calls":
-                return calls(rest.split(":"));
+                return calls(Path.of(rest));
             default:
                 throw new IllegalArgumentException(step);
         }
@@ -126,14 +131,12 @@ public final class Consumer {
         return replies.shown(Consumer::shown);
     }
 
-    private String calls(String[] said) throws Exception {
-        long end = System.currentTimeMillis() + Long.parseLong(said[0]);
-        long pause = Long.parseLong(said[1]);
+    private String calls(Path until) throws Exception {
         Map<String, Integer> nodes = new TreeMap<>();
         int calls = 0;
         int failed = 0;
         String last = "";
-        while (System.currentTimeMillis() < end) {
+        while (!Files.exists(until)) {
             calls++;
             try {
                 nodes.merge(desk.level(request("", calls)).getNode(), 1, Integer::sum);
@@ -144,7 +147,7 @@ public final class Consumer {
             if (calls % 20 == 0) {
                 System.out.println("so far " + calls + " failed " + failed + " " + nodes);
             }
-            Thread.sleep(pause);
+            Thread.sleep(PAUSE);
         }
         return "calls " + calls + " failed " + failed + " " + nodes + " " + last;
     }

@@ -1,0 +1,84 @@
+//! All members fail at once, and a site in between asks them for its visitors: what arrives at the members must not grow
+//! by what is sent again, at either hop.
+
+use std::{process::Command, time::Duration};
+
+use mainstay_examples::SiteApiClient;
+use testbed::{Process, seed, tree};
+use tokio::time::{interval, timeout};
+
+use crate::{
+    load::{Load, RATE},
+    members::{Members, SOON},
+    service::Seen,
+};
+
+/// Calls at the members for each that was offered, at most.
+const AT_MOST: f64 = 1.25;
+
+/// A process of the shop that finds the members.
+fn of_the_shop(role: &str, members: &Members) -> Process {
+    let mut command = Command::new(tree::built("shop"));
+    command.args([role, "--registry", &members.registry()]);
+    let mut process = Process::spawn(role, command).unwrap();
+    process.line(SOON, "  registered");
+    process
+}
+
+async fn seen(members: &Members) -> Seen {
+    let mut all = Seen::default();
+    for member in &members.all {
+        let seen = member.frail().seen().await.unwrap();
+        all = Seen { asked: all.asked + seen.asked, failed: all.failed + seen.failed };
+    }
+    all
+}
+
+/// All members let so many of a hundred calls fail.
+fn is_not_made_worse(fail_percent: u32) {
+    let members = Members::here();
+    let _shop = ["promotion", "site"].map(|role| of_the_shop(role, &members));
+    members.called(async || {
+        let site = SiteApiClient::connect("site").registry(members.registry()).build().unwrap();
+        let mut pause = interval(Duration::from_millis(20));
+        let page = async {
+            while site.page("ada".to_owned()).await.is_err() {
+                pause.tick().await;
+            }
+        };
+        timeout(SOON, page).await.expect("the site shows a page");
+
+        for member in &members.all {
+            member.frail().ail(0, fail_percent).await.unwrap();
+        }
+        let before = seen(&members).await;
+        let load = Load::start(RATE, move |_| {
+            let site = site.clone();
+            async move { site.page("ada".to_owned()).await.map(drop).map_err(|error| error.to_string()) }
+        });
+        load.goes_on(Duration::from_secs(seed::rounds(10, 60).into())).await;
+        let calls = load.end().await;
+        let after = seen(&members).await;
+
+        let (asked, failed) = (after.asked - before.asked, after.failed - before.failed);
+        let times = asked as f64 / calls.len() as f64;
+        let lost = calls.iter().filter(|call| call.came.is_err()).count();
+        println!(
+            "{fail_percent} % fail at all members: {} pages, of which {lost} failed; {asked} calls at the members, \
+             {failed} failed: {times:.2} for each page",
+            calls.len()
+        );
+        assert!(failed > 0 && lost > 0, "{failed} calls and {lost} pages failed: it proves nothing");
+        assert!(times <= AT_MOST, "{times}");
+    });
+}
+
+#[test]
+fn in_a_total_outage_the_last_hop_sees_no_storm() {
+    is_not_made_worse(100);
+}
+
+#[test]
+fn where_most_calls_fail_everywhere_the_last_hop_sees_no_storm() {
+    is_not_made_worse(80);
+}
