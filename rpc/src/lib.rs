@@ -15,6 +15,8 @@ pub mod backend;
 pub use cluster::bench;
 
 pub mod call;
+#[cfg(feature = "chaos")]
+pub mod chaos;
 pub mod client;
 mod cluster;
 pub mod dubbo;

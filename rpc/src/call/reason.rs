@@ -104,6 +104,8 @@ reasons! {
     NothingToShow = "NOTHING_TO_SHOW", Local, retryable: false;
     /// The breaker of every instance that is connected is open: nothing was sent.
     BreakerOpen = "BREAKER_OPEN", Network, retryable: false;
+    /// The call failed on purpose, by a fault that this program injects.
+    FaultInjected = "FAULT_INJECTED", Network, retryable: true;
 }
 
 impl fmt::Display for Reason {

@@ -23,6 +23,8 @@ pub const EJECTIONS: &str = "mainstay_client_ejections_total";
 pub const DEGRADED: &str = "mainstay_client_degraded_total";
 /// Calls that were to be sent again later. Labels: [`OUTCOME`], `SENT`, `GIVEN_UP`, or `FULL` for one there was no place for.
 pub const FAILBACK: &str = "mainstay_client_failback_total";
+/// Faults that were injected on purpose. Labels: [`POLICY`], `delay`, `abort` or `reset`.
+pub const FAULTS_INJECTED: &str = "mainstay_faults_injected_total";
 
 /// Lines of the access log that nobody took in time.
 pub const ACCESS_LOST: &str = "mainstay_access_lines_lost_total";
@@ -38,6 +40,7 @@ pub const ALL: &[(&str, &str)] = &[
     (REFUSED, "Calls that a policy did not let in."),
     (BREAKER_TURNS, "Breakers of instances that opened or closed."),
     (EJECTIONS, "Instances that were left out for a while, by which sign."),
+    (FAULTS_INJECTED, "Faults that were injected on purpose, by which."),
     (ACCESS_LOST, "Lines of the access log that nobody took in time."),
 ];
 
