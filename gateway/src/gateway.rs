@@ -3,8 +3,8 @@
 use crate::{
     access::Log,
     admin,
-    config::{Config, FlowConfig, ListenerConfig},
-    flow::{self, Rules, Source},
+    config::{Config, FlowConfig, ListenerConfig, RuleKind},
+    flow::{self, Limits, Shared, Source},
     ingress::GuardedAccept,
     meters,
     reload::ReloadError,
@@ -34,8 +34,8 @@ pub struct Gateway {
     running: Vec<Running>,
     admin: Option<Running>,
     log: Option<Log>,
-    /// Follows the rules of flow control.
-    following: Option<JoinHandle<()>>,
+    /// Follow the rules of flow control.
+    following: Vec<JoinHandle<()>>,
 }
 
 /// Why a gateway cannot begin.
@@ -56,9 +56,9 @@ pub enum StartError {
     /// An upstream cannot be.
     #[error(transparent)]
     Upstream(#[from] BadUpstream),
-    /// The config centre of the flow rules cannot be.
-    #[error("flow_rules: {0}")]
-    FlowRules(String),
+    /// The config centre of some rules, or the store of shared limits, cannot be.
+    #[error("{0}: {1}")]
+    Rules(&'static str, String),
 }
 
 impl Gateway {
@@ -71,25 +71,37 @@ impl Gateway {
         let log = config.access_log.as_ref().map(Log::open).transpose().map_err(StartError::AccessLog)?;
         meters::describe();
         let listeners = config.listeners.clone();
-        let rules = Rules::default();
-        let source = config.flow_rules.as_ref().map(source).transpose().map_err(StartError::FlowRules)?;
+        flow::describe();
+        let shared = config.limit_store.clone().map(Shared::new).transpose();
+        let limits = Limits::new(shared.map_err(|why| StartError::Rules("limit_store", why))?);
+        let mut sources = Vec::new();
+        for (kind, config) in &config.rules {
+            sources.push((*kind, source(config).map_err(|why| StartError::Rules(kind.key(), why))?));
+        }
         let operators = config.admin;
         let current = Arc::new(ArcSwap::from_pointee(Snapshot::new(config, None)?));
         let mut running = Vec::new();
         for listener in listeners {
             let accept = TcpAccept::bind(listener.address).await;
             let accept = accept.map_err(|source| StartError::Listen { address: listener.address, source })?;
-            let stack = Stack::new(current.clone(), listener.trusted_proxies.clone(), rules.clone(), log.clone());
+            let stack = Stack::new(current.clone(), listener.trusted_proxies.clone(), limits.clone(), log.clone());
             running.push(server(&listener).mount("/", stack).start(GuardedAccept(accept)));
         }
         let admin = match operators {
             Some(address) => {
-                let started = admin::start(address, current.clone(), metrics).await;
+                let started = admin::start(address, current.clone(), limits.clone(), metrics).await;
                 Some(started.map_err(|source| StartError::Listen { address, source })?)
             }
             None => None,
         };
-        let following = source.map(|source| tokio::spawn(flow::follow(source, rules)));
+        let mut following = Vec::new();
+        following.extend(limits.shared().map(|shared| tokio::spawn(shared.keep())));
+        for (kind, source) in sources {
+            following.push(tokio::spawn(flow::follow(kind, source, limits.clone())));
+            if kind == RuleKind::System {
+                following.push(tokio::spawn(flow::watch(limits.clone())));
+            }
+        }
         Ok(Self { current, changing: Mutex::new(()), running, admin, log, following })
     }
 
@@ -128,8 +140,12 @@ impl Gateway {
         if old.config.admin != config.admin {
             return Err(ReloadError::Fixed("admin"));
         }
-        if old.config.flow_rules != config.flow_rules {
-            return Err(ReloadError::Fixed("flow_rules"));
+        if old.config.limit_store != config.limit_store {
+            return Err(ReloadError::Fixed("limit_store"));
+        }
+        let moved = |kind: &&RuleKind| old.config.rules.get(kind) != config.rules.get(kind);
+        if let Some(kind) = RuleKind::ALL.iter().find(moved) {
+            return Err(ReloadError::Fixed(kind.key()));
         }
         let new = Snapshot::new(config, Some(&old))?;
         let version = new.version;

@@ -9,8 +9,10 @@
 //!    for headers, and before everything that limits clients.
 //! 6. The **route** is found in one snapshot of the file; the request keeps that snapshot to its end. A preflight of a script
 //!    (CORS) is answered here: it asks for a route and brings nothing that a limit should count.
-//! 7. **Flow control** counts what the route lets in. It stands below everything that refuses for nothing, so that such requests
-//!    take no place, and above the kinds, so that what waits or is refused has cost no upstream anything.
+//! 7. **Flow control** begins with what the gateway as a whole bears: that a request is refused there costs the least. Then it
+//!    counts what the route lets in: who may, each client, all together, and at last whether the route is given up for a while.
+//!    It stands below everything that refuses for nothing, so that such requests take no place, and above the kinds, so that
+//!    what waits or is refused has cost no upstream anything.
 //! 8. The **lane** is chosen: the main one, or a canary with its colour. What the route makes of headers and path is made then.
 //! 9. The **kind** of the route answers: plain HTTP, gRPC, JSON or a fixed answer. What may be sent again is sent again below
 //!    here, by the upstream; nothing above repeats.
@@ -21,7 +23,7 @@ use crate::{
     access::{Line, Log, Logged},
     config::Kind,
     filter::preflight_of,
-    flow::{self, Rules, Running, Verdict},
+    flow::{self, Asks, Limits},
     handle::{self, Matched},
     ingress::{self, Cidr},
     meters,
@@ -48,7 +50,7 @@ use std::{
     },
     task::{Context, Poll},
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tower_service::Service;
 
 /// What carries the colour of a canary through all services behind: Dubbo's tag.
@@ -62,7 +64,7 @@ pub(crate) struct Stack(Arc<Inner>);
 struct Inner {
     current: Arc<ArcSwap<Snapshot>>,
     trusted: Vec<Cidr>,
-    rules: Rules,
+    limits: Limits,
     log: Option<Log>,
     dice: RandomState,
     throws: AtomicU64,
@@ -75,9 +77,9 @@ struct Seen {
 }
 
 impl Stack {
-    pub(crate) fn new(current: Arc<ArcSwap<Snapshot>>, trusted: Vec<Cidr>, rules: Rules, log: Option<Log>) -> Self {
+    pub(crate) fn new(current: Arc<ArcSwap<Snapshot>>, trusted: Vec<Cidr>, limits: Limits, log: Option<Log>) -> Self {
         let (dice, throws) = (RandomState::new(), AtomicU64::new(0));
-        Self(Arc::new(Inner { current, trusted, rules, log, dice, throws }))
+        Self(Arc::new(Inner { current, trusted, limits, log, dice, throws }))
     }
 }
 
@@ -161,40 +163,18 @@ impl Inner {
         let route = route.clone();
         seen.line.route = Some(route.config.name.clone());
         seen.route = Some(route.clone());
-        let running = self.flows(&route.config.name).await?;
+        let origin = snapshot.config.origin_header.as_ref().and_then(|name| asked.headers.get(name)?.to_str().ok());
+        let asks = Asks { asked, client: seen.line.client, captures: &captures, origin };
+        let places =
+            self.limits.admit(&route.config.name, asks, &snapshot.config.shared_limits, self.limits.enter()?).await?;
         let lane = route.lane(request.headers(), query, self.dice.hash_one(self.throws.fetch_add(1, Relaxed)));
         seen.line.lane.clone_from(&lane.name);
         if let Some(tag) = &lane.tag {
             request.headers_mut().insert(TAG, tag.clone());
         }
         route.config.request_headers.apply(request.headers_mut());
-        let response = handle::answer((&route, lane), &target, &matched, request).await?;
-        Ok(match running {
-            Some(running) => response.map(|body| Body::new(flow::Held::new(body, running))),
-            None => response,
-        })
-    }
-
-    /// Waits as the rules of a route say, or refuses. What is answered is under way until it is dropped.
-    async fn flows(&self, route: &str) -> Result<Option<Running>, Refusal> {
-        let Some(resource) = self.rules.of(route) else { return Ok(None) };
-        match resource.ask(self.rules.now()) {
-            Verdict::Pass(wait, running) => {
-                if !wait.is_zero() {
-                    sleep(wait).await;
-                }
-                Ok(Some(running))
-            }
-            Verdict::Refused(flow::Refused { limit, retry_after }) => {
-                let reset = retry_after.as_millis().div_ceil(1000).max(1) as u64;
-                let text = "more requests than the route allows";
-                let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", text)
-                    .with(HeaderName::from_static("x-ratelimit-limit"), limit as u64)
-                    .with(HeaderName::from_static("x-ratelimit-remaining"), 0u64)
-                    .with(HeaderName::from_static("x-ratelimit-reset"), reset);
-                Err(Refusal { retry_after: Some(retry_after), ..refusal })
-            }
-        }
+        let answer = handle::answer((&route, lane), &target, &matched, request).await;
+        flow::hold(places, answer)
     }
 }
 

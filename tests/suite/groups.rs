@@ -231,6 +231,8 @@ pub(crate) const GROUPS: &[Group] = &[
         about: "the gateway: its parts, and the program with services, callers and attackers around it",
         needs: &[
             Need::Debian { program: "curl", package: "curl" },
+            Need::Debian { program: "redis-server", package: "redis-server" },
+            Need::Debian { program: "redis-sentinel", package: "redis-sentinel" },
             Need::Debian { program: "java", package: "default-jre-headless" },
             Need::Debian { program: "zooinspector", package: "zookeeper" },
             Need::Debian { program: "javac", package: "default-jdk-headless" },
@@ -239,7 +241,8 @@ pub(crate) const GROUPS: &[Group] = &[
         steps: &[
             step(Always, "gateway", Package("mainstay-gateway")),
             step(Always, "the program", Target(TESTS, "gateway")),
-            step(Real, "flow rules in Nacos and ZooKeeper", Target(TESTS, "gateway_rules")),
+            step(Real, "rules in Nacos and ZooKeeper", Target(TESTS, "gateway_rules")),
+            step(Real, "limits shared through Redis", Target(TESTS, "gateway_shared")),
         ],
     },
     Group {

@@ -17,6 +17,8 @@ mod flow;
 mod grpc;
 #[path = "gateway/http.rs"]
 mod http;
+#[path = "gateway/limits.rs"]
+mod limits;
 #[path = "gateway/load.rs"]
 mod load;
 #[path = "gateway/smuggling.rs"]

@@ -4,13 +4,14 @@
 //! |---|---|
 //! | `/routes` | every route, in the order of the file |
 //! | `/upstreams` | every upstream, who is known of it, and why each is or is not picked |
+//! | `/limits` | rules in force, what was left out of them, what they count, and breakers |
 //! | `/version` | which text is in force, and of which program |
 //! | `/metrics` | Prometheus' text |
 //! | `/livez`, `/readyz` | probes |
 
 mod pages;
 
-use crate::snapshot::Snapshot;
+use crate::{flow::Limits, snapshot::Snapshot};
 use arc_swap::ArcSwap;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use mainstay::{
@@ -36,6 +37,7 @@ const CONNECTIONS: usize = 64;
 #[derive(Clone, Debug)]
 struct Admin {
     current: Arc<ArcSwap<Snapshot>>,
+    limits: Limits,
     metrics: Option<Prometheus>,
 }
 
@@ -46,10 +48,11 @@ struct Admin {
 pub(crate) async fn start(
     at: SocketAddr,
     current: Arc<ArcSwap<Snapshot>>,
+    limits: Limits,
     metrics: Option<Prometheus>,
 ) -> io::Result<Running> {
     let accept = TcpAccept::bind(at).await?;
-    let server = Server::bare().mount("/", Admin { current, metrics }).max_connections(CONNECTIONS);
+    let server = Server::bare().mount("/", Admin { current, limits, metrics }).max_connections(CONNECTIONS);
     Ok(server.start(accept))
 }
 
@@ -86,9 +89,10 @@ impl Admin {
             }
             "/routes" => pages::routes(&snapshot),
             "/upstreams" => pages::upstreams(&snapshot),
+            "/limits" => self.limits.page(),
             "/version" => pages::version(&snapshot),
             _ => {
-                let all = "/routes\n/upstreams\n/version\n/metrics\n/livez\n/readyz\n";
+                let all = "/routes\n/upstreams\n/limits\n/version\n/metrics\n/livez\n/readyz\n";
                 let code = if request.uri().path() == "/" { StatusCode::OK } else { StatusCode::NOT_FOUND };
                 return text(code, "text/plain", all.to_owned());
             }

@@ -3,7 +3,11 @@
 use super::{CUT, NO, args::Order, read};
 use crate::{config::Config, gateway::Gateway, reload};
 use mainstay::prometheus::Prometheus;
-use std::{io, process::ExitCode, sync::Arc};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    sync::Arc,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -62,7 +66,8 @@ async fn serve(order: &Order, text: String, config: Config) -> ExitCode {
         }
     }
     following.abort();
-    println!("draining");
+    // Who read it may be gone: that is why it ends.
+    let _ = writeln!(io::stdout(), "draining");
     let cut = tokio::select! {
         cut = gateway.drain(order.grace) => cut,
         _ = term.recv() => return ExitCode::from(CUT),

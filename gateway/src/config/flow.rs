@@ -1,8 +1,58 @@
 //! Where rules of flow control are kept, as the file says it. Pure.
 
-use super::{keys::FLOW_RULES, scope::Scope};
+use super::{keys::RULES, scope::Scope};
 use mainstay_registry::ConfigKey;
 use std::path::PathBuf;
+
+/// A kind of rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum RuleKind {
+    Flow,
+    Degrade,
+    System,
+    ParamFlow,
+    Authority,
+    GatewayFlow,
+    GatewayApiGroup,
+}
+
+impl RuleKind {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Flow,
+        Self::Degrade,
+        Self::System,
+        Self::ParamFlow,
+        Self::Authority,
+        Self::GatewayFlow,
+        Self::GatewayApiGroup,
+    ];
+
+    /// What the file calls them.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::Flow => "flow_rules",
+            Self::Degrade => "degrade_rules",
+            Self::System => "system_rules",
+            Self::ParamFlow => "param_flow_rules",
+            Self::Authority => "authority_rules",
+            Self::GatewayFlow => "gateway_flow_rules",
+            Self::GatewayApiGroup => "gateway_api_groups",
+        }
+    }
+
+    /// What people call them.
+    pub(crate) fn noun(self) -> &'static str {
+        match self {
+            Self::Flow => "flow rules",
+            Self::Degrade => "degrade rules",
+            Self::System => "system rules",
+            Self::ParamFlow => "rules of hot parameters",
+            Self::Authority => "authority rules",
+            Self::GatewayFlow => "gateway rules",
+            Self::GatewayApiGroup => "groups of paths",
+        }
+    }
+}
 
 /// Where they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +63,7 @@ pub(crate) enum FlowConfig {
 
 /// Reads it.
 pub(super) fn read(at: Scope<'_>) -> Option<FlowConfig> {
-    let fields = at.fields(&FLOW_RULES);
+    let fields = at.fields(&RULES);
     let center = fields.get("center", |at| {
         at.read(|node| {
             let url = node.text().map_err(|error| error.why)?;

@@ -50,9 +50,18 @@ pub(super) const FILE: Section = Section {
         Key("admin", Part(&ADMIN), "the port of operators; none if this is left out"),
         Key(
             "flow_rules",
-            Part(&FLOW_RULES),
-            "where rules of Sentinel are kept, and followed; none if this is left out",
+            Part(&RULES),
+            "where flow rules of Sentinel are kept, and followed; none if this is left out",
         ),
+        Key("degrade_rules", Part(&RULES), "the same of degrade rules: when a route is given up for a while"),
+        Key("system_rules", Part(&RULES), "the same of system rules: what the gateway as a whole bears"),
+        Key("param_flow_rules", Part(&RULES), "the same of rules of hot parameters: so many for each value"),
+        Key("authority_rules", Part(&RULES), "the same of authority rules: which callers a route is for"),
+        Key("gateway_flow_rules", Part(&RULES), "the same of the rules of Sentinel's gateways"),
+        Key("gateway_api_groups", Part(&RULES), "the same of groups of paths (ApiDefinition) that rules name"),
+        Key("limit_store", Part(&LIMIT_STORE), "the Redis that several gateways keep limits in"),
+        Key("shared_limits", List(&SHARED_LIMIT), "limits that they share"),
+        Key("origin_header", Text, "the header that says who calls, for rules by origin; it is believed as it comes"),
     ],
 };
 
@@ -142,7 +151,7 @@ pub(super) const CANARY: Section = Section {
     ],
 };
 
-pub(super) const FLOW_RULES: Section = Section {
+pub(super) const RULES: Section = Section {
     keys: &[
         Key("file", Text, "a file of JSON; or else a config centre"),
         Key("center", Text, "the URL of a config centre, as nacos://host:8848 or zookeeper://host:2181"),
@@ -150,6 +159,48 @@ pub(super) const FLOW_RULES: Section = Section {
         Key("name", Text, "the name there, as shop-flow-rules"),
     ],
 };
+
+pub(super) const LIMIT_STORE: Section = Section {
+    keys: &[
+        Key("redis", Text, "HOST:PORT of a Redis; or else sentinels"),
+        Key("sentinels", Texts, "HOST:PORT of each sentinel"),
+        Key("master", Text, "what they call the Redis"),
+        Key("username", Text, "who the gateway is there"),
+        Key("password_file", Text, "a file with the password, read at the start"),
+        Key("sentinel_username", Text, "who it is at the sentinels"),
+        Key("sentinel_password_file", Text, "the same of its password there"),
+        Key("timeout", Duration, "how long an answer may take. Default 20ms"),
+        Key(
+            "gateways",
+            Number,
+            "how many share the limits: what is the share of each while the Redis is away. Default 1",
+        ),
+        Key("prefix", Text, "what keys begin with. Default mainstay:limit"),
+    ],
+};
+
+pub(super) const SHARED_LIMIT: Section = Section {
+    keys: &[
+        Key("name", Text, "part of the keys in Redis"),
+        Key("routes", Texts, "the names of the routes that it is for. Default all"),
+        Key(
+            "key",
+            Text,
+            "what has a limit each: client_ip, host, header.NAME, query.NAME, cookie.NAME, path.NAME. Default all together",
+        ),
+        Key("count", Number, "so many requests"),
+        Key("per", Duration, "in such a time. Default 1s"),
+        Key("burst", Number, "so many at once, at most. Default count"),
+        Key(
+            "on_store_failure",
+            Word(&ON_STORE_FAILURE),
+            "what becomes of requests while the Redis is away. Default local",
+        ),
+    ],
+};
+
+/// Everybody passes, nobody does, or each gateway keeps its share.
+const ON_STORE_FAILURE: [&str; 3] = ["open", "closed", "local"];
 
 pub(super) const MATCH: Section = Section {
     keys: &[

@@ -7,7 +7,7 @@
 //! | `keys.rs` | which keys there are, and what each means |
 //! | `scope.rs` | a value and its place |
 //! | `problem.rs` | what is wrong |
-//! | `listener.rs`, `upstream.rs`, `route.rs`, `filter.rs`, `flow.rs`, `aggregate.rs` | the parts |
+//! | `listener.rs`, `upstream.rs`, `route.rs`, `filter.rs`, `flow.rs`, `shared.rs`, `aggregate.rs` | the parts |
 
 mod aggregate;
 mod filter;
@@ -17,18 +17,21 @@ mod listener;
 mod problem;
 mod route;
 mod scope;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod upstream;
 
 pub(crate) use aggregate::PartConfig;
-pub(crate) use flow::FlowConfig;
+pub(crate) use flow::{FlowConfig, RuleKind};
 pub use keys::schema;
 pub(crate) use listener::{AccessLogConfig, ListenerConfig};
 pub use problem::{Problem, Refused};
 pub(crate) use route::{Kind, Respond, RouteConfig, Services};
+pub(crate) use shared::{Login, OnFailure, SharedLimit, StoreConfig};
 pub(crate) use upstream::{Address, From, LbPolicy, UpstreamConfig};
 
+use http::HeaderName;
 use keys::FILE;
 use mainstay::yaml;
 use problem::Problems;
@@ -45,7 +48,13 @@ pub struct Config {
     pub(crate) upstreams: BTreeMap<String, UpstreamConfig>,
     pub(crate) routes: Vec<RouteConfig>,
     pub(crate) access_log: Option<AccessLogConfig>,
-    pub(crate) flow_rules: Option<FlowConfig>,
+    /// Where rules are kept, by their kind.
+    pub(crate) rules: BTreeMap<RuleKind, FlowConfig>,
+    /// Where limits are kept that several gateways share, and those limits.
+    pub(crate) limit_store: Option<StoreConfig>,
+    pub(crate) shared_limits: Vec<SharedLimit>,
+    /// The header that says who calls.
+    pub(crate) origin_header: Option<HeaderName>,
     pub(crate) admin: Option<SocketAddr>,
 }
 
@@ -73,7 +82,18 @@ impl FromStr for Config {
                 .unwrap_or_default(),
             routes: fields.get("routes", |at| Some(at.list(route::read))).unwrap_or_default(),
             access_log: fields.get("access_log", listener::access_log),
-            flow_rules: fields.get("flow_rules", flow::read),
+            rules: RuleKind::ALL
+                .into_iter()
+                .filter_map(|kind| Some((kind, fields.get(kind.key(), flow::read)?)))
+                .collect(),
+            limit_store: fields.get("limit_store", shared::store),
+            shared_limits: fields.get("shared_limits", |at| Some(at.list(shared::limit))).unwrap_or_default(),
+            origin_header: fields.get("origin_header", |at| {
+                at.read(|node| {
+                    let name = node.text().map_err(|error| error.why)?;
+                    name.parse().map_err(|_| format!("`{name}` is no name of a header"))
+                })
+            }),
             admin: fields.get("admin", listener::admin),
         };
         if !fields.has("listeners") {
@@ -81,6 +101,7 @@ impl FromStr for Config {
         }
         let upstreams = fields.get("upstreams", |at| Some(at.named(|_, _| Some(())))).unwrap_or_default();
         config.fits_together(&problems, &|name| upstreams.iter().any(|(known, ())| known == name));
+        shared::fit(config.limit_store.as_ref(), &config.shared_limits, &config.routes, &problems);
         problems.or(config)
     }
 }
@@ -97,7 +118,10 @@ impl Config {
             upstreams: BTreeMap::new(),
             routes: Vec::new(),
             access_log: None,
-            flow_rules: None,
+            rules: BTreeMap::new(),
+            limit_store: None,
+            shared_limits: Vec::new(),
+            origin_header: None,
             admin: None,
         }
     }

@@ -1,7 +1,8 @@
 //! Where the rules come from: a file, or a key of the config centre. Both are followed; a text that is gone or empty is no wish
 //! for no rules (that is `[]`), and one that is wrong leaves what was in force.
 
-use super::Rules;
+use super::Limits;
+use crate::config::RuleKind;
 use mainstay_registry::{ConfigCenter, ConfigKey};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::time::sleep;
@@ -17,7 +18,8 @@ pub(crate) enum Source {
 }
 
 /// Follows the rules for as long as the future is polled.
-pub(crate) async fn follow(source: Source, rules: Rules) {
+pub(crate) async fn follow(kind: RuleKind, source: Source, limits: Limits) {
+    let rules = kind.noun();
     match source {
         Source::File(path) => {
             let mut read = String::new();
@@ -25,7 +27,7 @@ pub(crate) async fn follow(source: Source, rules: Rules) {
                 // A file that is away is told of when it was there, by what it said last.
                 let text = tokio::fs::read_to_string(&path).await.unwrap_or_default();
                 if text != read && !text.trim().is_empty() {
-                    take(&rules, &text, &path.display().to_string());
+                    take(kind, &limits, &text, &path.display().to_string());
                     read = text;
                 }
                 sleep(EVERY).await;
@@ -35,20 +37,21 @@ pub(crate) async fn follow(source: Source, rules: Rules) {
             let mut watch = center.watch(&key);
             while let Some(sight) = watch.next().await {
                 match sight.config() {
-                    Some(config) => take(&rules, &config.content, &format!("{key} in {}", center.describe())),
-                    None => tracing::warn!(%key, "no flow rules are there; what was in force stays"),
+                    Some(config) => take(kind, &limits, &config.content, &format!("{key} in {}", center.describe())),
+                    None => tracing::warn!(%key, "no {rules} are there; what was in force stays"),
                 }
             }
         }
     }
 }
 
-fn take(rules: &Rules, text: &str, place: &str) {
-    match rules.take(text) {
+fn take(kind: RuleKind, limits: &Limits, text: &str, place: &str) {
+    let rules = kind.noun();
+    match limits.take(kind, text) {
         Ok(wrong) => {
-            tracing::info!(place, "flow rules are in force");
-            wrong.iter().for_each(|why| tracing::error!(place, why, "a flow rule is left out"));
+            tracing::info!(place, "{rules} are in force");
+            wrong.iter().for_each(|why| tracing::error!(place, why, "of the {rules} one is left out"));
         }
-        Err(why) => tracing::error!(place, why, "flow rules are refused, what was in force stays"),
+        Err(why) => tracing::error!(place, why, "{rules} are refused, what was in force stays"),
     }
 }

@@ -1,112 +1,130 @@
-//! All rules of one route together: each must let a request pass. Pure, but for the lock around it.
+//! All rules of one resource, a route or a group of paths, in the order of Sentinel's slots: who may, limits of gateways and hot
+//! parameters, flow, and at last whether it is given up for a while.
 
 use super::{
-    controller::{Controller, Says},
-    rule::FlowRule,
-    window::Window,
+    asks::Asks,
+    breaker::Breaker,
+    controller::Says,
+    gate::{Gate, Rejected},
+    hot::Hot,
+    places::Places,
+    refused::{Refused, Why},
+    rule::{AuthorityRule, DegradeRule, FlowRule, ParamRule},
 };
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-/// A route's rules at work.
+/// A resource's rules at work.
 #[derive(Debug)]
-pub(crate) struct Resource(Mutex<State>);
-
-#[derive(Debug)]
-struct State {
-    controllers: Vec<Controller>,
-    window: Window,
-    running: u64,
+pub(crate) struct Resource {
+    pub(super) name: String,
+    pub(super) authority: Option<AuthorityRule>,
+    pub(super) hot: Vec<Arc<Mutex<Hot>>>,
+    pub(super) gate: Option<Arc<Mutex<Gate>>>,
+    pub(super) breakers: Vec<Arc<Mutex<Breaker>>>,
 }
 
-/// What becomes of a request.
-#[derive(Debug)]
-pub(crate) enum Verdict {
-    /// It passes after this time, zero mostly; it is under way until this is dropped.
-    Pass(Duration, Running),
-    Refused(Refused),
+/// What rules say of one resource.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    pub(super) authority: Option<AuthorityRule>,
+    pub(super) hot: Vec<ParamRule>,
+    pub(super) flow: Vec<FlowRule>,
+    pub(super) degrade: Vec<DegradeRule>,
 }
-
-/// Why a request does not pass.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Refused {
-    /// The count of the rule that refused.
-    pub(crate) limit: f64,
-    /// After which time another may pass.
-    pub(crate) retry_after: Duration,
-}
-
-/// A request under way.
-#[derive(Debug)]
-pub(crate) struct Running(Arc<Resource>);
 
 impl Resource {
-    pub(super) fn new(rules: &[FlowRule]) -> Self {
-        let controllers = rules.iter().cloned().map(Controller::new).collect();
-        Self(Mutex::new(State { controllers, window: Window::default(), running: 0 }))
-    }
-
-    /// The rules.
-    pub(super) fn is_of(&self, rules: &[FlowRule]) -> bool {
-        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.controllers.iter().map(|one| &one.rule).eq(rules)
-    }
-
-    /// Asks for one request at a moment since the epoch. The first rule that refuses decides; who waits, waits for the longest.
-    pub(crate) fn ask(self: &Arc<Self>, now: Duration) -> Verdict {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { controllers, window, running } = &mut *state;
-        let mut wait = Duration::ZERO;
-        for controller in controllers {
-            match controller.ask(window, *running, now) {
-                Says::Pass => {}
-                Says::Wait(longer) => wait = wait.max(longer),
-                Says::Reject(retry_after) => {
-                    return Verdict::Refused(Refused { limit: controller.rule.count, retry_after });
-                }
-            }
-        }
-        window.pass(now + wait);
-        *running += 1;
-        Verdict::Pass(wait, Running(self.clone()))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let mut state = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.running = state.running.saturating_sub(1);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{
-        super::rule::{Behaviour, Grade},
-        *,
-    };
-
-    fn rule(grade: Grade, count: f64) -> FlowRule {
-        FlowRule { resource: "r".into(), grade, count, behaviour: Behaviour::Reject }
-    }
-
-    #[test]
-    fn each_rule_must_let_a_request_pass_and_what_is_refused_does_not_count() {
-        let resource = Arc::new(Resource::new(&[rule(Grade::Qps, 3.0), rule(Grade::Thread, 2.0)]));
-        let now = Duration::from_secs(1_700_000_000);
-        let pass = |verdict| match verdict {
-            Verdict::Pass(_, running) => Ok(running),
-            Verdict::Refused(refused) => Err(refused.limit),
+    /// Rules that are as they were keep what they have counted.
+    pub(super) fn new(name: &str, said: Said, old: Option<&Self>) -> Self {
+        let hot = |rule: ParamRule| {
+            let kept = old.and_then(|old| old.hot.iter().find(|one| lock(one).rule == rule));
+            kept.cloned().unwrap_or_else(|| Arc::new(Mutex::new(Hot::new(rule))))
         };
-        let (one, two) = (pass(resource.ask(now)).unwrap(), pass(resource.ask(now)).unwrap());
-        assert_eq!(pass(resource.ask(now)).unwrap_err(), 2.0);
-        drop((one, two));
-        let _third = pass(resource.ask(now)).unwrap();
-        assert_eq!(pass(resource.ask(now)).unwrap_err(), 3.0);
-        assert!(pass(resource.ask(now + Duration::from_secs(1))).is_ok());
-        assert!(resource.is_of(&[rule(Grade::Qps, 3.0), rule(Grade::Thread, 2.0)]));
-        assert!(!resource.is_of(&[rule(Grade::Qps, 3.0)]));
+        let breaker = |rule: DegradeRule| {
+            let kept = old.and_then(|old| old.breakers.iter().find(|one| lock(one).rule == rule));
+            kept.cloned().unwrap_or_else(|| Arc::new(Mutex::new(Breaker::new(rule))))
+        };
+        let gate = (!said.flow.is_empty()).then(|| {
+            let kept = old.and_then(|old| old.gate.as_ref()).filter(|gate| lock(gate).rules().eq(&said.flow));
+            kept.cloned().unwrap_or_else(|| Arc::new(Mutex::new(Gate::new(&said.flow))))
+        });
+        Self {
+            name: name.to_owned(),
+            authority: said.authority,
+            hot: said.hot.into_iter().map(hot).collect(),
+            gate,
+            breakers: said.degrade.into_iter().map(breaker).collect(),
+        }
     }
+
+    /// All but the breakers: how long a request waits, whose places it takes.
+    ///
+    /// # Errors
+    /// Why it does not pass. What it took is in `places`, which gives it back.
+    pub(super) fn enter(&self, asks: &Asks<'_>, places: &mut Places, now: Duration) -> Result<Duration, Refused> {
+        if self.authority.as_ref().is_some_and(|rule| !rule.allows(asks.origin)) {
+            return Err(self.refuse(Why::Origin, None, None));
+        }
+        let mut wait = Duration::ZERO;
+        for hot in &self.hot {
+            wait = wait.max(self.asked_of(hot, asks, places, now)?);
+        }
+        if let Some(gate) = &self.gate {
+            let asked = lock(gate).ask(now);
+            let longer = asked
+                .map_err(|Rejected { limit, retry_after }| self.refuse(Why::Rate, Some(limit), Some(retry_after)))?;
+            places.gates.push((gate.clone(), now + longer));
+            wait = wait.max(longer);
+        }
+        Ok(wait)
+    }
+
+    fn asked_of(
+        &self,
+        hot: &Arc<Mutex<Hot>>,
+        asks: &Asks<'_>,
+        places: &mut Places,
+        now: Duration,
+    ) -> Result<Duration, Refused> {
+        let mut open = lock(hot);
+        // What a request does not have, or what is not meant, is not limited.
+        let Some(value) = asks.pick(&open.rule.pick) else { return Ok(Duration::ZERO) };
+        if open.rule.pattern.as_ref().is_some_and(|pattern| !pattern.matches(&value)) {
+            return Ok(Duration::ZERO);
+        }
+        let wait = match open.ask(&value, now) {
+            Says::Pass => Duration::ZERO,
+            Says::Wait(wait) => wait,
+            Says::Reject(retry_after) => {
+                let why = if open.rule.of_gateway { Why::Gateway } else { Why::Param };
+                return Err(self.refuse(why, Some(open.limit(&value) as f64), Some(retry_after)));
+            }
+        };
+        places.hot.push((hot.clone(), value.into_owned()));
+        Ok(wait)
+    }
+
+    /// The breakers, when nothing else can refuse any more.
+    ///
+    /// # Errors
+    /// One of them is open.
+    pub(super) fn last(&self, places: &mut Places, now: Duration) -> Result<(), Refused> {
+        for breaker in &self.breakers {
+            let asked = lock(breaker).ask(now);
+            let passed = asked.map_err(|after| self.refuse(Why::Breaker, None, Some(after)))?;
+            places.breakers.push((breaker.clone(), passed));
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, why: Why, limit: Option<f64>, retry_after: Option<Duration>) -> Refused {
+        Refused { resource: self.name.clone(), why, limit, retry_after, reset: None }
+    }
+}
+
+/// What is kept is whole after each statement: a panic of another holder does not matter.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

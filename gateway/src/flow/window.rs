@@ -25,6 +25,17 @@ impl Window {
         count(&mut self.seconds, now / SECOND);
     }
 
+    /// One that passed at a moment did not, after all: something below refused it.
+    pub(super) fn take_back(&mut self, then: Duration) {
+        let then = millis(then);
+        for (all, at) in [(&mut self.halves, then / BUCKET), (&mut self.seconds, then / SECOND)] {
+            let slot = &mut all[(at % 2) as usize];
+            if slot.0 == at {
+                slot.1 = slot.1.saturating_sub(1);
+            }
+        }
+    }
+
     /// How many passed within the last second.
     pub(super) fn passed(&self, now: Duration) -> u64 {
         let half = millis(now) / BUCKET;
@@ -63,9 +74,9 @@ mod tests {
     proptest! {
         /// Against a list of all moments.
         #[test]
-        fn the_window_counts_what_a_list_counts(steps in prop::collection::vec(0u64..700, 1..60)) {
+        fn the_window_counts_what_a_list_counts(steps in prop::collection::vec((0u64..700, any::<bool>()), 1..60)) {
             let (mut window, mut all, mut now) = (Window::default(), Vec::<u64>::new(), 1_700_000_000_000);
-            for step in steps {
+            for (step, stays) in steps {
                 now += step;
                 let at = Duration::from_millis(now);
                 let from = (now / BUCKET).saturating_sub(1) * BUCKET;
@@ -73,7 +84,11 @@ mod tests {
                 let second = now / SECOND;
                 prop_assert_eq!(window.before(at), all.iter().filter(|one| *one / SECOND + 1 == second).count() as u64);
                 window.pass(at);
-                all.push(now);
+                if stays {
+                    all.push(now);
+                } else {
+                    window.take_back(at);
+                }
             }
         }
     }

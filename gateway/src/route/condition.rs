@@ -58,7 +58,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a st
 }
 
 /// The value of a cookie, if there is one of that name; the first of several.
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let lines = headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(key, _)| *key == name).map(|(_, value)| value.trim_matches('"'))

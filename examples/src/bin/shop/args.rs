@@ -3,7 +3,8 @@
 /// What is said on `--help` and on mistakes.
 pub(crate) const HELP: &str = "\
 shop member|promotion|site [settings]   one process of one service; `--help` after it lists its settings
-shop demo [--registry URL]              starts two members, two promotions and a site; Ctrl-C drains them
+shop gateway FILE                       the gateway, as mainstay-gateway is; `--help` after it says more
+shop demo [--registry URL]              starts two members, two promotions, a site and a gateway; Ctrl-C drains them
 shop demo --check [--registry URL]      does it unattended, with faults, and prints one line of JSON";
 
 /// What this process is.
@@ -12,6 +13,7 @@ pub(crate) enum Role {
     Member(Vec<String>),
     Promotion(Vec<String>),
     Site(Vec<String>),
+    Gateway(Vec<String>),
     Demo(Options),
     Help,
 }
@@ -32,6 +34,7 @@ pub(crate) fn read(arguments: impl IntoIterator<Item = String>) -> Result<Role, 
         "member" => Ok(Role::Member(rest)),
         "promotion" => Ok(Role::Promotion(rest)),
         "site" => Ok(Role::Site(rest)),
+        "gateway" => Ok(Role::Gateway(rest)),
         "demo" => demo(rest),
         "--help" | "-h" | "help" => Ok(Role::Help),
         other => Err(format!("`{other}` is no role")),
@@ -72,6 +75,7 @@ mod tests {
         assert_eq!(of("demo -- --registry file:///x --check"), Ok(check(Some("file:///x"))));
         assert_eq!(of("demo --registry=file:///x --check"), Ok(check(Some("file:///x"))));
         assert_eq!(of("member --zone a"), Ok(Role::Member(vec!["--zone".into(), "a".into()])));
+        assert_eq!(of("gateway a.yaml"), Ok(Role::Gateway(vec!["a.yaml".into()])));
         assert_eq!(of(""), Ok(Role::Help));
     }
 

@@ -37,6 +37,16 @@ impl Child {
         settings: &[&str],
         show: bool,
     ) -> Result<Self, String> {
+        let settings: Vec<&str> = ["--registry", registry].iter().chain(settings).copied().collect();
+        Self::with(role, &settings, ("advertised", &["registered", "not"]), show).await
+    }
+
+    /// Starts a gateway with this file, and waits until it listens.
+    pub(crate) async fn gateway(file: &str, show: bool) -> Result<Self, String> {
+        Self::with("gateway", &[file, "--log", "warn"], ("listening", &["listening"]), show).await
+    }
+
+    async fn with(role: &'static str, arguments: &[&str], words: (&str, &[&str]), show: bool) -> Result<Self, String> {
         let program = std::env::current_exe().map_err(|error| format!("where is the shop's program? {error}"))?;
         let mut command = Command::new(program);
         // What is set for the demo, a port above all, cannot be right for each of its children.
@@ -45,13 +55,13 @@ impl Child {
         for name in ours {
             command.env_remove(name);
         }
-        command.args([role, "--registry", registry]).args(settings).env(CHILD, "1").process_group(0);
+        command.arg(role).args(arguments).env(CHILD, "1").process_group(0);
         // A check that fails in the middle may leave one that is stopped, and does not see that its parent goes.
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut process = command.spawn().map_err(|error| format!("cannot start {role}: {error}"))?;
         let (pid, stdout) = (process.id().unwrap_or_default(), process.stdout.take());
         let mut lines = BufReader::new(stdout.ok_or("a pipe is missing")?).lines();
-        let ports = timeout(PATIENCE, ports(&mut lines)).await;
+        let ports = timeout(PATIENCE, ports(&mut lines, words)).await;
         let ports = ports.ok().flatten().ok_or_else(|| format!("{role} (process {pid}) did not start to serve"))?;
         tokio::spawn(pass_on(lines, show.then(|| format!("{role} {pid}"))));
         Ok(Self { role, pid, address: ports.0, admin: ports.1, process })
@@ -105,16 +115,23 @@ pub(crate) fn was_killed(status: ExitStatus) -> bool {
     status.signal() == Some(Signal::KILL.as_raw())
 }
 
-/// The address, and where operators ask, in what `App::run` prints, once it is registered.
-async fn ports(lines: &mut Lines<BufReader<ChildStdout>>) -> Option<(String, Option<String>)> {
+/// The address, and where operators ask, in what a process prints: behind which word it stands, and after which words it serves.
+async fn ports(
+    lines: &mut Lines<BufReader<ChildStdout>>,
+    (place, ready): (&str, &[&str]),
+) -> Option<(String, Option<String>)> {
     let (mut address, mut admin) = (None, None);
     while let Ok(Some(line)) = lines.next_line().await {
         let mut words = line.split_whitespace();
-        match words.next() {
-            Some("advertised") => address = words.next().map(str::to_owned),
-            Some("admin") => admin = words.next().map(str::to_owned),
-            Some("registered" | "not") => return address.map(|address| (address, admin)),
-            _ => {}
+        let Some(word) = words.next() else { continue };
+        if word == place {
+            address = words.next().map(str::to_owned);
+        }
+        if word == "admin" {
+            admin = words.next().map(str::to_owned);
+        }
+        if ready.contains(&word) {
+            return address.map(|address| (address, admin));
         }
     }
     None

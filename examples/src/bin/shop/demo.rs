@@ -1,12 +1,15 @@
 //! Starts the whole shop, each role a process, and shows who serves what.
 
-use crate::{args::Options, check, child::Child};
+use crate::{args::Options, check, child::Child, gateway};
 use mainstay::{
     call::ServiceDef,
     registry::{Change, Discover, Hub, Lookup, ServiceKey, connect},
 };
 use mainstay_examples::{MemberApiClient, PromotionApiClient, SiteApiClient};
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The processes of a shop.
@@ -16,6 +19,8 @@ pub(crate) struct Shop {
     pub(crate) members: Vec<Child>,
     pub(crate) promotions: Vec<Child>,
     pub(crate) site: Child,
+    /// The next version of a promotion, which a canary's requests go to, and the gateway that sends them there.
+    pub(crate) next: Option<(Child, Child)>,
 }
 
 /// The demo, from start to end.
@@ -36,7 +41,10 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
     for service in [MemberApiClient::definition(), PromotionApiClient::definition(), SiteApiClient::definition()] {
         tokio::spawn(show(hub.clone(), service));
     }
-    let shop = Shop::start(&registry, true).await?;
+    let mut shop = Shop::start(&registry, true).await?;
+    let file = scratch.0.join("gateway.yaml");
+    gateway::write(&file, &registry)?;
+    shop.before(&file).await?;
     println!("{}", shop.to_try());
     let stopped = "cannot wait for ctrl-c";
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| format!("{stopped}: {error}"))?;
@@ -61,14 +69,33 @@ impl Shop {
         let site = Child::start("site", registry, &["--admin", "0"], show);
         let (m1, m2, p1, p2, site) =
             tokio::join!(child("member"), child("member"), child("promotion"), child("promotion"), site);
-        Ok(Self { registry: registry.to_owned(), members: vec![m1?, m2?], promotions: vec![p1?, p2?], site: site? })
+        Ok(Self {
+            registry: registry.to_owned(),
+            members: vec![m1?, m2?],
+            promotions: vec![p1?, p2?],
+            site: site?,
+            next: None,
+        })
+    }
+
+    /// Puts a gateway before it, and starts what its canary leads to.
+    async fn before(&mut self, file: &Path) -> Result<(), String> {
+        let colour = format!("dubbo.tag={}", gateway::COLOUR);
+        let labels = ["--labels", &*colour];
+        let next = Child::start("promotion", &self.registry, &labels, true);
+        let file = file.display().to_string();
+        let (next, gateway) = tokio::join!(next, Child::gateway(&file, true));
+        self.next = Some((next?, gateway?));
+        Ok(())
     }
 
     /// Drains every process, and waits for it. One that is gone already was ended by whoever tried something.
     pub(crate) async fn end(self) -> Result<(), String> {
-        let Self { site, members, promotions, .. } = self;
-        // The site first: who calls drains before who is called.
-        let mut children: Vec<Child> = std::iter::once(site).chain(members).chain(promotions).collect();
+        let Self { site, members, promotions, next, .. } = self;
+        let (next, gateway) = next.unzip();
+        // The gateway first, then the site: who calls drains before who is called.
+        let mut children: Vec<Child> =
+            gateway.into_iter().chain([site]).chain(members).chain(promotions).chain(next).collect();
         children.retain_mut(|child| !child.is_gone());
         children.iter().for_each(Child::terminate);
         let mut problems = Vec::new();
@@ -85,14 +112,31 @@ impl Shop {
     fn to_try(&self) -> String {
         let (site, member) = (&self.site.address, &self.members[0]);
         format!(
-            "\ntry:\n  curl http://{site}/page/ada\n  curl http://{}/v1/member/bob\n  curl -H 'content-type: \
+            "\ntry:{}\n  curl http://{site}/page/ada\n  curl http://{}/v1/member/bob\n  curl -H 'content-type: \
              application/json' -d '{{\"level\":\"LEVEL_GOLD\",\"most\":2}}' http://{}/shop.promotion.v1.PromotionApi/Offers\n  kill -9 \
              {}   and the page again: it is still there\n  curl '{}instances?text'   whom the site calls, and why not\n\
              Ctrl-C drains all\n",
+            self.before_it(),
             member.address,
             self.promotions[0].address,
             member.pid,
             self.site.admin.as_deref().unwrap_or_default(),
+        )
+    }
+}
+
+impl Shop {
+    /// What to try at the gateway.
+    fn before_it(&self) -> String {
+        let Some((next, gateway)) = &self.next else { return String::new() };
+        let (address, pid, admin) = (&gateway.address, next.pid, gateway.admin.as_deref().unwrap_or_default());
+        let post = format!("curl -s -H 'content-type: application/json' http://{address}");
+        format!(
+            "\n  curl http://{address}/page/ada   the gateway makes two calls, and one page of them\n  \
+             {post}/shop.member.v1.MemberApi/Member -d '{{\"id\":\"bob\"}}'   JSON, and no file tells it of the service\n  \
+             for i in $(seq 50); do {post}/shop.promotion.v1.PromotionApi/Offers -d '{{\"most\":1}}'; echo; done | grep -c \
+             '\"{pid}\"'   about 5: process {pid} is the canary\n  \
+             curl http://{admin}/upstreams   whom the gateway knows, and why each is or is not picked"
         )
     }
 }

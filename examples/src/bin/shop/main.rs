@@ -1,12 +1,14 @@
 //! The shop: two services, a site that joins them, and a demo that runs them all.
 //!
 //! One binary, the role by its first argument: `shop member|promotion|site` is one process of one service, with the
-//! settings of any application (`--help`); `shop demo` starts two of each and one site.
+//! settings of any application (`--help`); `shop gateway` is the gateway before them; `shop demo` starts two of each service,
+//! one site and one gateway.
 
 mod args;
 mod check;
 mod child;
 mod demo;
+mod gateway;
 mod http;
 mod member;
 mod promotion;
@@ -18,14 +20,22 @@ use args::Role;
 use mainstay::prelude::*;
 use std::process::ExitCode;
 
+fn main() -> ExitCode {
+    match args::read(std::env::args().skip(1)) {
+        // It has a runtime of its own.
+        Ok(Role::Gateway(words)) => gateway::run(words),
+        role => be(role),
+    }
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
-    let ended = match args::read(std::env::args().skip(1)) {
+async fn be(role: Result<Role, String>) -> ExitCode {
+    let ended = match role {
         Ok(Role::Demo(options)) => demo::run(options).await,
         Ok(Role::Member(settings)) => member::run(settings).await.map_err(|error| format!("{error:?}")),
         Ok(Role::Promotion(settings)) => promotion::run(settings).await.map_err(|error| format!("{error:?}")),
         Ok(Role::Site(settings)) => site::run(settings).await.map_err(|error| format!("{error:?}")),
-        Ok(Role::Help) => {
+        Ok(Role::Help | Role::Gateway(_)) => {
             println!("{}", args::HELP);
             Ok(())
         }
