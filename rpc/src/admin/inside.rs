@@ -118,6 +118,7 @@ fn instance(one: &EndpointState) -> Value {
         "connectivity": one.connectivity.to_string(),
         "connections": one.connections,
         "calls": one.calls,
+        "limit": one.limit,
         "picked": one.avoided.is_none(),
         "avoided": one.avoided.map(|avoided| avoided.as_str()),
         "rule": one.rule,

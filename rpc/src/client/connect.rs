@@ -283,6 +283,15 @@ impl<C: From<Client>> ConnectBuilder<C> {
         self
     }
 
+    /// How many calls each instance has at once, as this client counts them: others are picked over one that is full. When all
+    /// are, calls stand in one line, as long as those of the full ones together, for at most the [`patience`](Self::patience), and take
+    /// the first place that comes free. Default: any number.
+    #[must_use]
+    pub fn endpoint_concurrency(mut self, options: ConcurrencyOptions) -> Self {
+        self.settings.concurrency = Some(options);
+        self
+    }
+
     /// When an instance that does worse than the others is left out for a while; `None` for never.
     #[must_use]
     pub fn outliers(mut self, options: impl Into<Option<OutlierOptions>>) -> Self {
@@ -305,8 +314,8 @@ impl<C: From<Client>> ConnectBuilder<C> {
         self
     }
 
-    /// How long a call waits for an instance to be there and connected, within its deadline. Default 2 s: long enough
-    /// for a restart, short enough to say soon that there is nobody.
+    /// How long a call waits for an instance to be there and connected, and for a place there, within its deadline. Default 2 s:
+    /// long enough for a restart, short enough to say soon that there is nobody.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.settings.patience = patience;
@@ -421,6 +430,7 @@ impl Default for Settings {
             warm_up: Duration::from_secs(600),
             slow_start: Duration::from_secs(10),
             health: HealthSettings::default(),
+            concurrency: None,
             connections: 1..=4,
             connect_timeout: Duration::from_secs(3),
             patience: Duration::from_secs(2),

@@ -37,6 +37,6 @@ impl Insight for Known {
     }
 
     fn limits(&self) -> Vec<LimitState> {
-        self.limits.states()
+        self.limits.states().into_iter().chain(self.cluster.limit()).collect()
     }
 }

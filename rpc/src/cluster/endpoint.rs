@@ -4,7 +4,8 @@
 //!
 //! 1. **Breaker**, of the endpoint and, where one is set, of the method here: it sees each outcome of this endpoint alone. The
 //!    pick asks it (`pick.rs`), so that a call goes to another rather than fail.
-//! 2. *(seat: Concurrency. Below the breaker: what the breaker refuses waits for no slot.)*
+//! 2. **Concurrency**, where it is set: the place is taken by the pick too, which passes over who is full (`place.rs`), and is free
+//!    with the last frame. Below the breaker: what the breaker refuses takes no place.
 //! 3. **Load** counts the call from the pick to its last frame: what P2C compares must hold what was just sent.
 //! 4. **Pool → connection**: the bytes.
 
@@ -13,6 +14,7 @@ use super::{
     health::Health,
     live::{Live, Own},
     load::PENALTY,
+    place::Place,
     pool::Pooled,
     snapshot,
 };
@@ -73,14 +75,14 @@ impl Endpoint {
     }
 }
 
-impl Live {
+impl Place {
     /// Makes a call on one of its connections. `began` is when it was picked.
-    pub(crate) fn call(self: Arc<Self>, pooled: Arc<Pooled>, mut call: Invocation, began: Duration) -> Sent {
-        let common = &*self.common;
+    pub(crate) fn call(self, pooled: Arc<Pooled>, mut call: Invocation, began: Duration) -> Sent {
+        let common = &*self.live.common;
         let lane = common.settings.health.lane(&call.method);
         let now = common.birth + began;
         let deadline = call.deadline.map(|deadline| deadline.saturating_duration_since(common.birth));
-        if let Some(token) = self.known().and_then(|own| own.token.as_ref()) {
+        if let Some(token) = self.live.known().and_then(|own| own.token.as_ref()) {
             call.metadata.insert(TOKEN, token.clone());
         }
         let running = Running::new(self, began, lane, deadline);
@@ -123,7 +125,7 @@ impl Sent {
                 }
             }
             Err(status) => {
-                if let Some(own) = running.live.known() {
+                if let Some(own) = running.live().known() {
                     if matches!(status.reason(), Reason::StreamRefused | Reason::ConnectionLost) {
                         own.pool.retire(&self.pooled);
                     }
@@ -137,7 +139,7 @@ impl Sent {
 
 /// A call under way: counted until it is dropped, and heard of once.
 struct Running {
-    live: Arc<Live>,
+    place: Place,
     began: Duration,
     lane: Option<usize>,
     deadline: Option<Duration>,
@@ -150,27 +152,33 @@ struct Running {
 }
 
 impl Running {
-    fn new(live: Arc<Live>, began: Duration, lane: Option<usize>, deadline: Option<Duration>) -> Self {
-        live.load.enter();
-        Self { live, began, lane, deadline, settled: false, took: Duration::ZERO, heard: false }
+    fn new(place: Place, began: Duration, lane: Option<usize>, deadline: Option<Duration>) -> Self {
+        place.live.load.enter();
+        Self { place, began, lane, deadline, settled: false, took: Duration::ZERO, heard: false }
+    }
+
+    fn live(&self) -> &Live {
+        &self.place.live
     }
 
     fn common(&self) -> &Common {
-        &self.live.common
+        &self.live().common
     }
 
     /// The answer, or the head of a stream, came.
     fn answered(mut self, came: Instant) -> Self {
         let now = self.common().at(came);
         self.took = now.saturating_sub(self.began);
-        self.live.load.observe(self.took, now);
+        self.live().load.observe(self.took, now);
         self.settled = true;
         self
     }
 
     fn hear(&mut self, outcome: Outcome, took: Duration) {
         if !std::mem::replace(&mut self.heard, true) {
-            self.live.hear(&Ended::new(outcome, took), self.lane, self.began + took, &self.common().outliers);
+            let (ended, now) = (Ended::new(outcome, took), self.began + took);
+            self.live().hear(&ended, self.lane, now, &self.common().outliers);
+            self.place.settle(&ended, now);
         }
     }
 
@@ -179,7 +187,7 @@ impl Running {
         let took = now.saturating_sub(self.began);
         // The caller's mistakes say nothing about the endpoint but how fast it answers.
         let ill = status.fault() == Fault::Network || status.retryable();
-        self.live.load.observe(if ill { took.max(PENALTY) } else { took }, now);
+        self.live().load.observe(if ill { took.max(PENALTY) } else { took }, now);
         self.settled = true;
         self.hear(Outcome::of(status), took);
     }
@@ -205,9 +213,9 @@ impl Drop for Running {
             let late = !self.settled && self.deadline.is_some_and(|deadline| deadline <= now);
             self.hear(if late { Outcome::Overdue } else { Outcome::Cancelled }, took);
             if !self.settled {
-                self.live.load.observe_abandoned(took, now);
+                self.live().load.observe_abandoned(took, now);
             }
         }
-        self.live.load.leave();
+        self.live().load.leave();
     }
 }

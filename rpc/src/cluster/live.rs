@@ -6,7 +6,7 @@
 //! wrong. None of it is there before a call wants it: who knows ten thousand and calls ten pays for ten.
 
 use super::{Common, connectivity::Connectivity, endpoint::TOKEN, health::Health, load::Load, pool::Pool};
-use crate::transport::Target;
+use crate::{policy::Concurrency, transport::Target};
 use mainstay_registry::Instance;
 use std::{
     sync::{
@@ -48,6 +48,8 @@ pub(crate) struct Own {
     /// As it was when the call came; its id and address stay what they are.
     pub(crate) instance: Arc<Instance>,
     pub(crate) health: Health,
+    /// How many calls there may be at once, where that is bounded.
+    pub(super) places: Option<Box<Concurrency>>,
     pub(crate) pool: Arc<Pool>,
     /// What the provider wants its callers to show, as Dubbo's do by the `token` of their registration.
     pub(crate) token: Option<MetadataValue<Ascii>>,
@@ -72,7 +74,8 @@ impl Live {
             // A token that no header can hold is nobody's.
             let token = instance.labels.get(TOKEN).and_then(|token| token.parse().ok());
             let health = Health::new(&self.common.settings.health);
-            Box::new(Own { instance: instance.clone(), health, pool: Arc::new(pool), token })
+            let places = self.common.settings.concurrency.clone().map(|options| Box::new(Concurrency::new(options)));
+            Box::new(Own { instance: instance.clone(), health, places, pool: Arc::new(pool), token })
         })
     }
 

@@ -9,11 +9,13 @@
 //! | `spread.rs` | calls that go to several at once, or to all |
 //! | `endpoint.rs`, `pool.rs`, `connectivity.rs` | one instance: its stack, its connections, its state |
 //! | `live.rs` | what is kept of it: what a pick looks at in one place, the rest when it is called |
+//! | `place.rs`, `line.rs` | how many calls there are at one at once, and those that wait for a place |
+//! | `wait.rs` | calls that find nobody at once |
 //! | `health.rs` | how an instance does: its breakers, and whether it is left out |
 //! | `state.rs` | what others may see of an instance |
 //!
 //! Mostly a call finds an endpoint at once: a load of the snapshot, a pick, and off it goes. Only when nobody is
-//! connected it waits, for at most the patience and never past its deadline.
+//! connected, or all are full, it waits, for at most the patience and never past its deadline.
 
 mod balance;
 #[cfg(feature = "bench")]
@@ -23,9 +25,11 @@ mod dice;
 mod directory;
 mod endpoint;
 mod health;
+mod line;
 mod live;
 mod load;
 mod pick;
+mod place;
 mod pool;
 mod routes;
 mod snapshot;
@@ -33,6 +37,7 @@ mod spread;
 mod state;
 #[cfg(test)]
 mod tests;
+mod wait;
 
 pub(crate) use balance::hash;
 pub use connectivity::Connectivity;
@@ -43,10 +48,10 @@ pub(crate) use health::HealthSettings;
 pub use state::{Avoided, EndpointState};
 
 use crate::{
-    call::{BoxFuture, Invocation, Reason, Reply, Status},
+    call::{BoxFuture, Invocation, Reply, Status},
     client::Balance,
     layer::{Cares, Named, Spread},
-    policy::Key,
+    policy::{Concurrency, ConcurrencyOptions, Key, LimitState},
     route::{Consumer, RuleState, Rules, Tunes},
     transport::{Connect, Http2Limits},
     wall::since_the_epoch,
@@ -56,10 +61,10 @@ use balance::{First, LoadBalance, Sticky};
 use directory::{Directory, Following, Governance, Snapshot};
 use endpoint::Sent;
 use health::Outliers;
-use live::Live;
+use line::Line;
 use mainstay_registry::{ConfigCenter, Discover, Lookup};
 use pick::{Pick, Sought};
-use pool::Pooled;
+use place::Place;
 use routes::NoRoute;
 use snapshot::{Derive, InForce};
 use std::{
@@ -70,11 +75,7 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::{
-    sync::Notify,
-    time::{Instant, timeout_at},
-};
-use tonic::Code;
+use tokio::{sync::Notify, time::Instant};
 use tower_service::Service;
 
 /// What a client's endpoints are made with.
@@ -93,6 +94,8 @@ pub(crate) struct Settings {
     pub(crate) warm_up: Duration,
     pub(crate) slow_start: Duration,
     pub(crate) health: HealthSettings,
+    /// How many calls one instance has at once; `None` for any number.
+    pub(crate) concurrency: Option<ConcurrencyOptions>,
     /// Connections per endpoint.
     pub(crate) connections: RangeInclusive<usize>,
     /// Bounds one attempt to connect.
@@ -124,6 +127,8 @@ pub(crate) struct Common {
     outliers: Outliers,
     /// The directory or the state of a connection has changed.
     changed: Notify,
+    /// Calls that wait because all are full.
+    line: Line<Place>,
 }
 
 impl Common {
@@ -131,7 +136,8 @@ impl Common {
         let dice = settings.seed.map_or_else(Dice::default, Dice::new);
         let outliers = Outliers::new(settings.health.outliers.clone());
         let birth_unix = u64::try_from(since_the_epoch().as_millis()).unwrap_or(u64::MAX);
-        Self { settings, dice, birth: Instant::now(), birth_unix, outliers, changed: Notify::new() }
+        let (birth, changed, line) = (Instant::now(), Notify::new(), Line::default());
+        Self { settings, dice, birth, birth_unix, outliers, changed, line }
     }
 
     /// A moment in milliseconds since the epoch.
@@ -170,9 +176,6 @@ struct Inner {
     following: OnceLock<Following>,
 }
 
-/// How long a call waits for one endpoint before it would take any other.
-const STEP: Duration = Duration::from_millis(250);
-
 impl Cluster {
     /// A cluster that looks nothing up before its first call.
     pub(crate) fn new(discover: Arc<dyn Discover>, lookup: Lookup, settings: Settings) -> Self {
@@ -191,8 +194,9 @@ impl Cluster {
     /// Every endpoint that is known now, in the order of their ids.
     pub(crate) fn states(&self) -> Vec<EndpointState> {
         let all = self.0.directory.snapshot();
+        let only = self.0.only(&all);
         let places = all.endpoints.iter().enumerate();
-        places.map(|(place, endpoint)| endpoint.state(&self.0.common, &all, place)).collect()
+        places.map(|(place, endpoint)| endpoint.state(&self.0.common, &all, place, only)).collect()
     }
 
     /// What is looked for where, in words: `stock.StockApi of application stock`, `file:///run/user/1000/mainstay`.
@@ -204,6 +208,14 @@ impl Cluster {
     pub(crate) fn why_nobody(&self) -> Option<String> {
         let snapshot = self.0.directory.snapshot();
         snapshot.endpoints.is_empty().then(|| self.0.directory.explain(snapshot.heard))
+    }
+
+    /// How the limit of calls at each instance does, where one is set. The instances tell of their places themselves.
+    pub(crate) fn limit(&self) -> Option<LimitState> {
+        let options = self.0.common.settings.concurrency.clone()?;
+        let rule = format!("{}, at each instance", Concurrency::new(options).rule());
+        let line = self.0.common.line.len();
+        Some(LimitState { policy: "endpoint_concurrency", rule, limit: None, under_way: None, line })
     }
 
     /// How it stands with the rules.
@@ -231,15 +243,10 @@ impl Inner {
             return Sending::Waiting(Box::pin(self.clone().send_to_several(call, several)));
         }
         match self.pick(self.sought(&call), began, false, |pick| pick.choose(false)) {
-            Ok(Some((live, pooled))) => Sending::Sent(live.call(pooled, call, began)),
+            Ok(Some((place, pooled))) => Sending::Sent(place.call(pooled, call, began)),
             Ok(None) => Sending::Waiting(Box::pin(self.clone().send_later(call))),
             Err(error) => Sending::Waiting(Box::pin(std::future::ready(Err(error.into())))),
         }
-    }
-
-    async fn send_later(self: Arc<Self>, call: Invocation) -> Result<Reply, Status> {
-        let (live, pooled, began) = self.wait(self.sought(&call), call.deadline).await?;
-        live.call(pooled, call, began).await
     }
 
     fn sought<'a>(&self, call: &'a Invocation) -> Sought<'a> {
@@ -273,79 +280,6 @@ impl Inner {
         };
         Ok(ask(&Pick { snapshot: &snapshot, part: part.as_deref(), balance, sought, now, common }))
     }
-
-    /// Waits until somebody is there and connected.
-    async fn wait(
-        &self,
-        sought: Sought<'_>,
-        deadline: Option<Instant>,
-    ) -> Result<(Arc<Live>, Arc<Pooled>, Duration), Status> {
-        let began = Instant::now();
-        let patient = began + self.common.settings.patience;
-        let until = deadline.map_or(patient, |deadline| deadline.min(patient));
-        let (mut tried_too, mut relaxed) = (false, false);
-        loop {
-            let mut changed = std::pin::pin!(self.common.changed.notified());
-            changed.as_mut().enable();
-            let now = self.common.now();
-            let found = self.pick(sought, now, relaxed, |pick| {
-                let hope = pick.hope();
-                tried_too |= !sought.tried.is_empty() && !hope;
-                pick.choose(tried_too).ok_or_else(|| (pick.broken(), pick.part.is_some() && !hope))
-            });
-            match found? {
-                Ok((live, pooled)) => return Ok((live, pooled, now)),
-                // Nobody of those that rules want will answer: others do, where the rules do not insist.
-                Err((_, true)) if !relaxed => {
-                    relaxed = true;
-                    continue;
-                }
-                Err((true, _)) => return Err(broken()),
-                Err((false, _)) => {}
-            }
-            let step = Instant::now() + STEP;
-            if timeout_at(until.min(step), changed).await.is_err() {
-                tried_too = true;
-                if Instant::now() >= until {
-                    return Err(self.nobody(sought, until != patient));
-                }
-            }
-        }
-    }
-
-    /// Why nobody took the call.
-    fn nobody(&self, sought: Sought<'_>, late: bool) -> Status {
-        let explain = |pick: &Pick<'_>| {
-            if pick.snapshot.endpoints.is_empty() {
-                return (Reason::NoInstance, self.directory.explain(pick.snapshot.heard));
-            }
-            let errors = pick.endpoints().map(|endpoint| {
-                let error = endpoint.last_error();
-                format!("{}: {}", endpoint.instance.address(), error.as_deref().unwrap_or("no connection yet"))
-            });
-            let (all, shown) = (pick.endpoints().count(), errors.take(3).collect::<Vec<_>>().join("; "));
-            let among = if pick.part.is_some() { " that rules leave for this call" } else { "" };
-            (Reason::ConnectFailed, format!("none of {all} instances{among} is connected: {shown}"))
-        };
-        let (reason, text) = match self.pick(sought, self.common.now(), false, explain) {
-            Ok(explained) => explained,
-            Err(error) => return error.into(),
-        };
-        if late {
-            let text = format!("the deadline passed while waiting for an instance: {text}");
-            return Status::because(Reason::DeadlineExceeded, Code::DeadlineExceeded, text).not_reached();
-        }
-        Status::because(reason, Code::Unavailable, text).not_reached()
-    }
-}
-
-/// Waiting would not help: rules change when somebody changes them.
-impl From<NoRoute> for Status {
-    #[cold]
-    fn from(NoRoute(by): NoRoute) -> Self {
-        let text = format!("rules leave no instance for this call: {by}");
-        Self::because(Reason::NoRoute, Code::Unavailable, text).not_reached()
-    }
 }
 
 impl Settings {
@@ -358,13 +292,6 @@ impl Settings {
         let application = self.consumer.as_deref().map(str::to_owned);
         Consumer { application, tag: self.tag.clone(), labels, ..Consumer::of(lookup.key.clone()) }
     }
-}
-
-/// Waiting would not help: whoever is connected is not to be called for a while.
-#[cold]
-fn broken() -> Status {
-    let text = "too many calls failed: the breaker of every instance that is connected is open";
-    Status::because(Reason::BreakerOpen, Code::Unavailable, text).not_reached()
 }
 
 /// A call that an endpoint has, or that waits for one.
@@ -405,6 +332,7 @@ impl Named for Cluster {
         names.push(self.0.balance.name());
         names.extend(self.0.common.settings.health.outliers.as_ref().map(|_| "outliers"));
         names.extend(self.0.common.settings.health.breaker.as_ref().map(|_| "breaker"));
+        names.extend(self.0.common.settings.concurrency.as_ref().map(|_| "places"));
         names.push("pool");
     }
 }

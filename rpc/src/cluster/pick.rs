@@ -13,8 +13,10 @@ use super::{
     directory::Snapshot,
     endpoint::Endpoint,
     health::Health,
+    line::May,
     live::{Live, Own},
     load::Load,
+    place::{Full, Place},
     pool::Pooled,
     routes::Part,
     snapshot::Group,
@@ -78,6 +80,8 @@ struct View<'a, 'b> {
     tried_too: bool,
     /// Somebody's share is not its whole weight now.
     ramps: bool,
+    /// Somebody may be full.
+    bounded: bool,
     /// A part of the endpoints, by their places among all.
     group: Option<&'b Group>,
 }
@@ -111,7 +115,9 @@ impl Candidates for View<'_, '_> {
         let left_out =
             |health: &Health| !matches!(self.whom, Whom::Anybody) && self.pick.common.leaves_out(health, now);
         let takes = |health: &Health| health.may_ask(self.pick.sought.lane, now) && !left_out(health);
-        reachable && endpoint.ailing(now).is_none_or(takes) && (self.tried_too || !self.pick.was_tried(endpoint))
+        let full = || self.bounded && endpoint.is_full();
+        let tried = || !self.tried_too && self.pick.was_tried(endpoint);
+        reachable && endpoint.ailing(now).is_none_or(takes) && !full() && !tried()
     }
 
     fn load(&self, index: usize) -> &Load {
@@ -139,14 +145,14 @@ impl Candidates for View<'_, '_> {
     }
 
     fn identity(&self, index: usize) -> usize {
-        Arc::as_ptr(self.live(index)).addr()
+        self.live(index).identity()
     }
 }
 
 impl Pick<'_> {
-    /// An endpoint and a connection of it; `None` when nobody is connected (yet). With `tried_too`, one that failed this
-    /// call before will do.
-    pub(crate) fn choose(&self, tried_too: bool) -> Option<(Arc<Live>, Arc<Pooled>)> {
+    /// A place at an endpoint, and a connection of that; `None` when nobody is connected (yet), or all are full. With
+    /// `tried_too`, one that failed this call before will do.
+    pub(crate) fn choose(&self, tried_too: bool) -> Option<(Place, Arc<Pooled>)> {
         /// A connection may be lost between the look and the grasp; not often.
         const LOOKS: usize = 3;
         for _ in 0..LOOKS {
@@ -161,7 +167,31 @@ impl Pick<'_> {
                 return Some(found);
             }
         }
+        // A place at one that is well comes free sooner than one that is left out comes back.
+        if self.full(tried_too).is_some() {
+            return None;
+        }
         self.draw(Whom::Anybody, tried_too).and_then(|index| self.grasp(index))
+    }
+
+    /// Those that the call may go to and that are well have as many calls as they may; `None` when that is not so of anybody.
+    pub(crate) fn full(&self, tried_too: bool) -> Option<Full> {
+        self.common.settings.concurrency.as_ref()?;
+        let fits = |endpoint: &Arc<Endpoint>| tried_too || !self.was_tried(endpoint);
+        let takes = |health: &Health| self.takes(health) && !self.common.leaves_out(health, self.now);
+        let well = |endpoint: &Arc<Endpoint>| endpoint.is_ready() && endpoint.ailing(self.now).is_none_or(takes);
+        let all = || self.endpoints().filter(|endpoint| fits(endpoint));
+        let count = all().filter(|endpoint| well(endpoint) && endpoint.is_full()).count();
+        let anybody = self.part.is_none() && (tried_too || self.sought.tried.is_empty());
+        let these = || all().filter_map(|endpoint| endpoint.known()).map(Live::identity);
+        let may = if anybody { May::All } else { May::These(these().collect()) };
+        (count > 0).then_some(Full { count, may })
+    }
+
+    /// A connection for a call that was given a place.
+    pub(crate) fn take_up(&self, place: Place) -> Option<(Place, Arc<Pooled>)> {
+        let pooled = place.live.known()?.pool.take(self.sought.once, self.now)?;
+        self.is_let_through(&place.live).then_some((place, pooled))
     }
 
     /// Somebody is connected, nobody else will be soon, and no breaker lets the call through.
@@ -206,13 +236,19 @@ impl Pick<'_> {
     }
 
     fn may_ask(&self, endpoint: &Endpoint) -> bool {
-        endpoint.ailing(self.now).is_none_or(|health| health.may_ask(self.sought.lane, self.now))
+        endpoint.ailing(self.now).is_none_or(|health| self.takes(health))
+    }
+
+    fn takes(&self, health: &Health) -> bool {
+        health.may_ask(self.sought.lane, self.now)
     }
 
     fn draw(&self, whom: Whom, tried_too: bool) -> Option<usize> {
         let ramps = self.common.ramps(self.snapshot, self.now);
         let mut dice = || self.common.dice.throw();
-        let mut view = View { pick: self, whom, tried_too, ramps, group: self.part.map(|part| &part.whole) };
+        let bounded = self.common.settings.concurrency.is_some();
+        let group = self.part.map(|part| &part.whole);
+        let mut view = View { pick: self, whom, tried_too, ramps, bounded, group };
         let zones = self.part.map_or(self.snapshot.zones.as_ref(), |part| part.zones.as_ref());
         let Some(zones) = zones else {
             let index = self.balance.pick(&view, self.now, &mut dice)?;
@@ -229,12 +265,16 @@ impl Pick<'_> {
         })
     }
 
-    fn grasp(&self, index: usize) -> Option<(Arc<Live>, Arc<Pooled>)> {
+    fn grasp(&self, index: usize) -> Option<(Place, Arc<Pooled>)> {
         let endpoint = &self.snapshot.endpoints[index];
         let live = endpoint.live(self.common);
         let pooled = live.own(&endpoint.instance).pool.take(self.sought.once, self.now)?;
-        // A probe may have been taken by another since the look.
-        let through = |health: &Health| health.lets_through(self.sought.lane, self.now);
-        live.ailing(self.now).is_none_or(through).then(|| (live.clone(), pooled))
+        let place = Place::at(live)?;
+        self.is_let_through(live).then_some((place, pooled))
+    }
+
+    /// A probe may have been taken by another since the look.
+    fn is_let_through(&self, live: &Live) -> bool {
+        live.ailing(self.now).is_none_or(|health| health.lets_through(self.sought.lane, self.now))
     }
 }

@@ -6,7 +6,10 @@
 use super::{
     Inner,
     endpoint::{Endpoint, Sent},
+    line::May,
+    live::Live,
     pick::Sought,
+    place::{Place, refused},
 };
 use crate::{
     call::{Invocation, Reason, Reply, Status},
@@ -33,11 +36,12 @@ impl Inner {
         let mut asked = FuturesUnordered::<Sent>::new();
         for _ in 0..forks {
             let now = self.common.now();
+            let Some(copy) = call.try_clone() else { break };
             let picked = self.pick(self.sought(&call), now, false, |pick| pick.choose(false))?;
-            let (Some((live, pooled)), Some(copy)) = (picked, call.try_clone()) else { break };
+            let Some((place, pooled)) = picked else { break };
             // Another one next.
-            call.tried.extend(live.known().map(|own| own.instance.id.clone()));
-            asked.push(live.call(pooled, copy, now));
+            call.tried.extend(place.live.known().map(|own| own.instance.id.clone()));
+            asked.push(place.call(pooled, copy, now));
         }
         let mut failed = None;
         while let Some(result) = asked.next().await {
@@ -102,17 +106,21 @@ impl Inner {
         }
     }
 
-    /// Asks one instance, and waits for a connection to it.
+    /// Asks one instance, and waits for a place there and a connection.
     async fn ask(&self, endpoint: Arc<Endpoint>, call: Invocation) -> Result<Reply, Status> {
         let until = self.until(call.deadline);
         let live = endpoint.live(&self.common);
         let pool = &live.own(&endpoint.instance).pool;
+        let Some(place) = self.place_at(live, until).await else {
+            let text = format!("{}: as many calls as may be are under way", endpoint.instance.address());
+            return Err(refused(Reason::ConcurrencyLimited, text).at(endpoint.instance.id.clone()));
+        };
         loop {
             let mut changed = std::pin::pin!(self.common.changed.notified());
             changed.as_mut().enable();
             let now = self.common.now();
             if let Some(pooled) = pool.take(false, now) {
-                return live.clone().call(pooled, call, now).await;
+                return place.call(pooled, call, now).await;
             }
             if !live.is_reachable(now) && pool.connectivity() == super::Connectivity::TransientFailure {
                 break;
@@ -129,8 +137,21 @@ impl Inner {
             .at(endpoint.instance.id.clone()))
     }
 
-    /// Until when a call waits for instances and connections.
-    fn until(&self, deadline: Option<Instant>) -> Instant {
+    /// A place at this one.
+    async fn place_at(&self, live: &Arc<Live>, until: Instant) -> Option<Place> {
+        if let Some(place) = Place::at(live) {
+            return Some(place);
+        }
+        let mut line = self.common.line.stand(May::These(vec![live.identity()]), usize::MAX, self.common.now())?;
+        // It may have come free before.
+        match Place::at(live) {
+            Some(place) => Some(place),
+            None => timeout_at(until, line.turn()).await.ok()?,
+        }
+    }
+
+    /// Until when a call waits for instances, connections and places.
+    pub(super) fn until(&self, deadline: Option<Instant>) -> Instant {
         let patient = Instant::now() + self.common.settings.patience;
         deadline.map_or(patient, |deadline| deadline.min(patient))
     }

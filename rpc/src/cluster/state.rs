@@ -1,7 +1,11 @@
 //! What a client knows of one instance, for people, probes and tests.
 
-use super::{Common, Connectivity, directory::Snapshot, endpoint::Endpoint};
-use crate::{policy::BreakerState, route::Left};
+use super::{Common, Connectivity, Inner, directory::Snapshot, endpoint::Endpoint};
+use crate::{
+    layer::FaultPolicy,
+    policy::{BreakerState, Concurrency},
+    route::Left,
+};
 use mainstay_registry::InstanceId;
 use std::{fmt, sync::Arc};
 
@@ -19,6 +23,8 @@ pub struct EndpointState {
     pub connections: usize,
     /// Calls under way.
     pub calls: usize,
+    /// How many there may be at once now, where that is bounded.
+    pub limit: Option<usize>,
     /// Why it gets no calls now; `None` when it may get some.
     pub avoided: Option<Avoided>,
     /// The rule that says so, where one does, as `dubbo/stock.tag-router`.
@@ -45,6 +51,8 @@ pub enum Avoided {
     BreakerOpen,
     /// It does worse than the others, and is left out for a while.
     LeftOut,
+    /// As many calls as may be at once are under way there.
+    Full,
     /// Its weight is 0, and others have weight.
     NoWeight,
     /// It is of another zone, and the own zone is well.
@@ -55,6 +63,10 @@ pub enum Avoided {
     OtherTag,
     /// A rule sends all calls of this client elsewhere.
     RoutedAway,
+    /// The client is sticky, and stays with another one.
+    StaysElsewhere,
+    /// Another one comes before it, and the client takes the first ([`FaultPolicy::Available`](crate::client::FaultPolicy::Available)).
+    NotFirst,
 }
 
 impl Avoided {
@@ -63,11 +75,14 @@ impl Avoided {
         Self::NotConnected,
         Self::BreakerOpen,
         Self::LeftOut,
+        Self::Full,
         Self::NoWeight,
         Self::OtherZone,
         Self::Disabled,
         Self::OtherTag,
         Self::RoutedAway,
+        Self::StaysElsewhere,
+        Self::NotFirst,
     ];
 
     /// The stable code, as `LEFT_OUT`.
@@ -76,12 +91,36 @@ impl Avoided {
             Self::NotConnected => "NOT_CONNECTED",
             Self::BreakerOpen => "BREAKER_OPEN",
             Self::LeftOut => "LEFT_OUT",
+            Self::Full => "FULL",
             Self::NoWeight => "NO_WEIGHT",
             Self::OtherZone => "OTHER_ZONE",
             Self::Disabled => "DISABLED",
             Self::OtherTag => "OTHER_TAG",
             Self::RoutedAway => "ROUTED_AWAY",
+            Self::StaysElsewhere => "STAYS_ELSEWHERE",
+            Self::NotFirst => "NOT_FIRST",
         }
+    }
+}
+
+impl Inner {
+    /// The one of these that gets all calls, and what that is to the others; `None` when several get some.
+    pub(super) fn only(&self, all: &Snapshot) -> Option<(usize, Avoided)> {
+        let policies = || self.common.settings.cares.policies();
+        let left = |place| all.routes.as_ref().and_then(|routes| routes.left(place)).is_some();
+        let usable = |place: &usize| !left(*place) && all.endpoints[*place].unusable(&self.common).is_none();
+        if policies().all(|policy| *policy == FaultPolicy::Available) {
+            let zones = all.zones.iter().flat_map(|zones| zones.near.places.iter().chain(&zones.far.places));
+            let mut places = zones.map(|place| *place as usize).chain(0..all.endpoints.len());
+            return Some((places.find(usable)?, Avoided::NotFirst));
+        }
+        let several = |policy: &FaultPolicy| {
+            matches!(policy, FaultPolicy::Forking { .. } | FaultPolicy::Broadcast | FaultPolicy::Available)
+        };
+        let who = self.balance.stays_with().filter(|_| !policies().any(several))?;
+        let is_it = |endpoint: &Arc<Endpoint>| endpoint.known().is_some_and(|live| live.identity() == who);
+        let place = all.endpoints.iter().position(is_it).filter(usable)?;
+        Some((place, Avoided::StaysElsewhere))
     }
 }
 
@@ -92,11 +131,12 @@ impl Endpoint {
         if !self.is_ready() {
             return Some(Avoided::NotConnected);
         }
-        let health = self.ailing(now)?;
-        match health.may_ask(None, now) {
-            false => Some(Avoided::BreakerOpen),
-            true => common.leaves_out(health, now).then_some(Avoided::LeftOut),
-        }
+        let ailing = match self.ailing(now) {
+            Some(health) if !health.may_ask(None, now) => Some(Avoided::BreakerOpen),
+            Some(health) => common.leaves_out(health, now).then_some(Avoided::LeftOut),
+            None => None,
+        };
+        ailing.or_else(|| self.is_full().then_some(Avoided::Full))
     }
 
     /// Why it gets no calls now, as one of these.
@@ -112,8 +152,19 @@ impl Endpoint {
         self.unusable(common).or_else(|| weightless().then_some(Avoided::NoWeight)).or_else(elsewhere)
     }
 
-    /// How it does now, as one of these.
-    pub(super) fn state(&self, common: &Common, among: &Snapshot, place: usize) -> EndpointState {
+    /// How it does now, as one of these, of which one may get all calls.
+    pub(super) fn state(
+        &self,
+        common: &Common,
+        among: &Snapshot,
+        place: usize,
+        only: Option<(usize, Avoided)>,
+    ) -> EndpointState {
+        // Who stands before the first that can be used cannot be.
+        let after = |one: usize, why| one < place || (one != place && why != Avoided::NotFirst);
+        let other = || only.filter(|(one, why)| after(*one, *why)).map(|(_, why)| why);
+        // Who was never wanted is not connected for that reason.
+        let unwanted = || other().filter(|_| self.connectivity() == Connectivity::Idle);
         let own = self.own();
         let left = among.routes.as_ref().and_then(|routes| routes.left(place));
         let (by_rule, rule) = left.map(Left::told).unzip();
@@ -125,7 +176,8 @@ impl Endpoint {
             connectivity: self.connectivity(),
             connections: own.map_or(0, |own| own.pool.connections()),
             calls: self.known().map_or(0, |live| live.load.in_flight()),
-            avoided: by_rule.or_else(|| self.avoided(common, among, place)),
+            limit: self.known().and_then(|live| live.places()).map(Concurrency::limit),
+            avoided: by_rule.or_else(unwanted).or_else(|| self.avoided(common, among, place)).or_else(other),
             rule: rule.flatten(),
             breaker: own.map_or(BreakerState::Closed, |own| own.health.breaker()),
             method_breakers: methods.map(|(lane, (name, _))| (name.clone(), of_method(lane))).collect(),

@@ -13,7 +13,7 @@ pub(super) const INTERVAL: Duration = Duration::from_millis(100);
 
 /// The state of a line.
 #[derive(Debug, Default)]
-pub(super) struct Codel {
+pub(crate) struct Codel {
     /// When the interval ends.
     end: Duration,
     /// The least wait of the interval.
@@ -23,7 +23,7 @@ pub(super) struct Codel {
 
 impl Codel {
     /// A call is at the head of the line after `waited`: shall it be let go?
-    pub(super) fn sheds(&mut self, waited: Duration, now: Duration) -> bool {
+    pub(crate) fn sheds(&mut self, waited: Duration, now: Duration) -> bool {
         if now >= self.end {
             self.overloaded = self.least > TARGET;
             self.end = now + INTERVAL;

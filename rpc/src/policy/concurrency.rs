@@ -44,6 +44,15 @@ impl ConcurrencyOptions {
         self.line = Some(line);
         self
     }
+
+    fn line_or_most(&self) -> usize {
+        self.line.unwrap_or(*self.range.end())
+    }
+
+    /// How much of the line a call may use.
+    pub(crate) fn share(&self, call: &Invocation) -> usize {
+        share(call, self.line_or_most())
+    }
 }
 
 /// The policy. See [`ConcurrencyOptions`].
@@ -62,11 +71,11 @@ pub struct Concurrency {
 impl Concurrency {
     /// A limit of its own.
     pub fn new(options: ConcurrencyOptions) -> Self {
-        let (least, most) = options.range.clone().into_inner();
+        let (least, most) = (*options.range.start(), *options.range.end());
         Self {
             under_way: AtomicUsize::new(0),
             limit: AtomicUsize::new(least),
-            line: options.line.unwrap_or(most),
+            line: options.line_or_most(),
             gradient: (least < most).then(|| Mutex::new(Gradient::new(options.range))),
             codel: Mutex::default(),
             at_once: AtomicBool::new(false),
@@ -93,7 +102,13 @@ impl Concurrency {
         self.limit().saturating_sub(self.under_way())
     }
 
-    fn take(&self) -> bool {
+    /// As many as may be are under way.
+    pub(crate) fn is_full(&self) -> bool {
+        self.free() == 0
+    }
+
+    /// Lets one in without a line, if it may be.
+    pub(crate) fn take(&self) -> bool {
         let limit = self.limit();
         self.under_way.fetch_update(SeqCst, SeqCst, |under_way| (under_way < limit).then_some(under_way + 1)).is_ok()
     }

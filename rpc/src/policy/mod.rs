@@ -34,6 +34,7 @@ mod window;
 
 pub(crate) use breaker::Turn;
 pub use breaker::{Breaker, BreakerOptions, BreakerState};
+pub(crate) use codel::Codel;
 pub use concurrency::{Concurrency, ConcurrencyOptions};
 pub use guard::{Guard, GuardLayer, Guarded};
 pub use key::Key;

@@ -84,6 +84,11 @@ pub(crate) trait LoadBalance: Send + Sync + fmt::Debug {
         false
     }
 
+    /// Who gets all calls as long as that one can be used, by its [identity](Candidates::identity).
+    fn stays_with(&self) -> Option<usize> {
+        None
+    }
+
     /// The index of a usable candidate that has a share; `None` when there is none.
     fn pick(&self, among: &dyn Candidates, now: Duration, dice: Die<'_>) -> Option<usize>;
 }

@@ -42,6 +42,10 @@ impl LoadBalance for Sticky {
         self.rule.wants_ring()
     }
 
+    fn stays_with(&self) -> Option<usize> {
+        Some(self.who.load(Relaxed)).filter(|who| *who != 0)
+    }
+
     fn pick(&self, among: &dyn Candidates, now: Duration, dice: Die<'_>) -> Option<usize> {
         let index = match self.last(among).filter(|index| among.usable(*index)) {
             Some(index) => index,
@@ -63,7 +67,9 @@ mod tests {
         let sticky = Sticky::new(rule(&crate::client::Balance::Random));
         let mut dice = die(4);
         let mut pick = |few: &Few| sticky.pick(few, Duration::ZERO, &mut dice).unwrap();
+        assert_eq!(sticky.stays_with(), None);
         let first = pick(&few);
+        assert_eq!(sticky.stays_with(), Some(first + 1));
         assert!((0..50).all(|_| pick(&few) == first));
         few.usable[first] = false;
         let second = pick(&few);

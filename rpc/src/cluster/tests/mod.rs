@@ -5,6 +5,7 @@ mod connecting;
 mod failing;
 mod health;
 mod limits;
+mod places;
 mod registry;
 mod rules;
 mod spread;

@@ -95,6 +95,11 @@ impl Cares {
         plain(&self.all) && self.methods.iter().all(|(_, care)| plain(care))
     }
 
+    /// What becomes of calls, of any method.
+    pub(crate) fn policies(&self) -> impl Iterator<Item = &FaultPolicy> {
+        std::iter::once(&self.all).chain(self.methods.iter().map(|(_, care)| care)).map(|care| &care.policy)
+    }
+
     /// What is said of this method.
     pub(crate) fn of(&self, method: &Method) -> &Care {
         let own = self.methods.iter().find(|(name, _)| **name == *method.name());
