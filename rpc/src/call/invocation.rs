@@ -1,8 +1,9 @@
 //! One call as data, and what comes back.
 
 use super::{Method, Payload, Peer};
-use crate::auth::Caller;
+use crate::{auth::Caller, layer::Trial};
 use mainstay_registry::{InstanceId, ServiceKey};
+use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 
@@ -13,9 +14,9 @@ pub struct Invocation {
     /// What is called.
     pub method: Method,
     /// The version and the group that are asked for; the interface is the method's service.
-    pub version: Option<std::sync::Arc<str>>,
+    pub version: Option<Arc<str>>,
     /// See `version`.
-    pub group: Option<std::sync::Arc<str>>,
+    pub group: Option<Arc<str>>,
     /// What travels beside the message. Empty for most calls.
     pub metadata: MetadataMap,
     /// The request.
@@ -26,6 +27,10 @@ pub struct Invocation {
     pub deadline: Option<Instant>,
     /// How many retries a failure may cost, at most: the caller's word over the method's.
     pub retries: Option<u32>,
+    /// How long one try may take where another may follow, by the caller's word.
+    pub per_try: Option<Duration>,
+    /// This try, where its time is taken. Made by Retry, read by the endpoint.
+    pub(crate) trial: Option<Arc<Trial>>,
     /// Instances that were tried and failed. Read by Cluster, written by Retry.
     pub tried: Vec<InstanceId>,
     /// Where the call came from; on a server.
@@ -48,6 +53,8 @@ impl Invocation {
             began: Instant::now(),
             deadline: None,
             retries: None,
+            per_try: None,
+            trial: None,
             tried: Vec::new(),
             peer: None,
             caller: None,
@@ -67,6 +74,8 @@ impl Invocation {
             began: self.began,
             deadline: self.deadline,
             retries: self.retries,
+            per_try: self.per_try,
+            trial: None,
             tried: self.tried.clone(),
             peer: self.peer.clone(),
             caller: self.caller.clone(),

@@ -11,6 +11,7 @@ use tonic::metadata::{Ascii, Binary, MetadataKey, MetadataMap, MetadataValue};
 pub struct CallOptions {
     pub(crate) timeout: Option<Duration>,
     pub(crate) retries: Option<u32>,
+    pub(crate) per_try: Option<Duration>,
     pub(crate) gzip: Option<bool>,
     pub(crate) metadata: MetadataMap,
     pub(crate) beside: Option<Beside>,
@@ -39,6 +40,13 @@ impl CallOptions {
     #[must_use]
     pub fn retries(mut self, retries: u32) -> Self {
         self.retries = Some(retries);
+        self
+    }
+
+    /// How long one try may take where another may follow. See [`RetryOptions`](crate::layer::RetryOptions).
+    #[must_use]
+    pub fn per_try_timeout(mut self, timeout: Duration) -> Self {
+        self.per_try = Some(timeout);
         self
     }
 
@@ -92,6 +100,7 @@ impl CallOptions {
     pub(crate) fn over(mut self, base: &Self) -> Self {
         self.timeout = self.timeout.or(base.timeout);
         self.retries = self.retries.or(base.retries);
+        self.per_try = self.per_try.or(base.per_try);
         self.gzip = self.gzip.or(base.gzip);
         self.beside = self.beside.or_else(|| base.beside.clone());
         let own = std::mem::replace(&mut self.metadata, base.metadata.clone());

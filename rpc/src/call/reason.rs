@@ -56,6 +56,8 @@ reasons! {
     HandlerPanic = "HANDLER_PANIC", Provider, retryable: false;
     /// The deadline passed.
     DeadlineExceeded = "DEADLINE_EXCEEDED", Network, retryable: false;
+    /// The try took longer than one may: another was made, which may end better.
+    TryTimeout = "TRY_TIMEOUT", Network, retryable: true;
     /// The caller went away.
     Cancelled = "CANCELLED", Caller, retryable: false;
     /// The registry has no instance of the service.

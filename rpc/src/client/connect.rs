@@ -3,18 +3,18 @@
 //! Building is lazy: it reads no socket and waits for nobody, so a dependency that is away keeps no program from
 //! starting. The first call does the rest.
 
-use super::{Above, Balance, Client, Discovery, discovery::direct, known::Known, showing::Showing, stack};
+use super::{Above, Client, Discovery, discovery::direct, known::Known, showing::Showing, stack};
 use crate::{
     Error,
     call::{CallService, Channel, Insight, ServiceDef},
     cluster::{Cluster, HealthSettings, Settings},
     layer::{Cares, Degrade, FailureLayer, FaultPolicy, RetryOptions, Ruled},
-    policy::{BreakerOptions, ConcurrencyOptions, Key, Limits, OutlierOptions, Rate},
+    policy::{ConcurrencyOptions, Key, Limits, Rate},
     route::RulesFrom,
     transport::{Connect, Http2Limits, Tcp},
 };
 use mainstay_registry::{ConfigCenter, Lookup, ServiceKey};
-use std::{collections::BTreeMap, fmt, marker::PhantomData, ops::RangeInclusive, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, marker::PhantomData, sync::Arc, time::Duration};
 use tonic::metadata::{Ascii, MetadataValue};
 use tower_layer::Layer;
 
@@ -30,7 +30,7 @@ pub struct ConnectBuilder<C> {
     address: Option<String>,
     rules: RulesFrom,
     cares: Cares,
-    settings: Settings,
+    pub(super) settings: Settings,
     retry: RetryOptions,
     limits: Limits,
     timeout: Option<Duration>,
@@ -182,6 +182,14 @@ impl<C: From<Client>> ConnectBuilder<C> {
         self
     }
 
+    /// How long one try of a method that is idempotent and answers with one message may take before another instance is asked, as
+    /// retries, budget and deadline allow; where they do not, it goes on. Default: as long as the call.
+    #[must_use]
+    pub fn per_try_timeout(mut self, timeout: Duration) -> Self {
+        self.retry.per_try_timeout = Some(timeout);
+        self
+    }
+
     /// How retries are paced and bounded.
     #[must_use]
     pub fn retry(mut self, options: RetryOptions) -> Self {
@@ -221,104 +229,6 @@ impl<C: From<Client>> ConnectBuilder<C> {
     #[must_use]
     pub fn rate(mut self, rate: Rate) -> Self {
         self.limits.rates.push(rate);
-        self
-    }
-
-    /// How one of several instances is chosen.
-    #[must_use]
-    pub fn balance(mut self, balance: Balance) -> Self {
-        self.settings.balance = balance;
-        self
-    }
-
-    /// What calls are told apart by when the balance is [`Balance::ConsistentHash`]. Default: the first field of the request.
-    #[must_use]
-    pub fn hash_by(mut self, key: Key) -> Self {
-        self.settings.hash_by = key;
-        self
-    }
-
-    /// Stays with the instance that was picked as long as it can be used. Default: no.
-    #[must_use]
-    pub fn sticky(mut self, sticky: bool) -> Self {
-        self.settings.sticky = sticky;
-        self
-    }
-
-    /// Prefers instances of this zone. As fewer of them can be used, more calls go elsewhere: a quarter when it is half of
-    /// them. Default: zones do not count.
-    #[must_use]
-    pub fn zone(mut self, zone: impl Into<Arc<str>>) -> Self {
-        self.settings.zone = Some(zone.into());
-        self
-    }
-
-    /// How long a new instance grows to its whole share, from when it says that it began to serve. It is held against the
-    /// one that has run the longest: where all are new, none is held back. Default 10 minutes; zero switches it off.
-    #[must_use]
-    pub fn warm_up(mut self, warm_up: Duration) -> Self {
-        self.settings.warm_up = warm_up;
-        self
-    }
-
-    /// How long an instance grows to its whole share after it was left out. Default 10 s.
-    #[must_use]
-    pub fn slow_start(mut self, slow_start: Duration) -> Self {
-        self.settings.slow_start = slow_start;
-        self
-    }
-
-    /// When an instance that fails most of its calls gets none for a while, whatever the others do; `None` for never.
-    #[must_use]
-    pub fn breaker(mut self, options: impl Into<Option<BreakerOptions>>) -> Self {
-        self.settings.health.breaker = options.into();
-        self
-    }
-
-    /// The same for one method at each instance, by its name on the wire, as `Hold`. Its calls count for the breaker of the
-    /// instance too. Not set by default; slowness belongs here, since what is slow depends on the method.
-    #[must_use]
-    pub fn method_breaker(mut self, method: impl Into<Arc<str>>, options: BreakerOptions) -> Self {
-        self.settings.health.methods.push((method.into(), options));
-        self
-    }
-
-    /// How many calls each instance has at once, as this client counts them: others are picked over one that is full. When all
-    /// are, calls stand in one line, as long as those of the full ones together, for at most the [`patience`](Self::patience), and take
-    /// the first place that comes free. Default: any number.
-    #[must_use]
-    pub fn endpoint_concurrency(mut self, options: ConcurrencyOptions) -> Self {
-        self.settings.concurrency = Some(options);
-        self
-    }
-
-    /// When an instance that does worse than the others is left out for a while; `None` for never.
-    #[must_use]
-    pub fn outliers(mut self, options: impl Into<Option<OutlierOptions>>) -> Self {
-        self.settings.health.outliers = options.into();
-        self
-    }
-
-    /// How many connections an instance gets: the first number when it is used at all, more as calls pile up.
-    /// Default `1..=4`.
-    #[must_use]
-    pub fn connections(mut self, connections: RangeInclusive<usize>) -> Self {
-        self.settings.connections = connections;
-        self
-    }
-
-    /// Bounds one attempt to connect. Default 3 s.
-    #[must_use]
-    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.connect_timeout = timeout;
-        self
-    }
-
-    /// How long a call waits for an instance to be there and connected, and for a place there, within its deadline. Default 2 s:
-    /// long enough for a restart, short enough to say soon that there is nobody.
-    #[must_use]
-    pub fn patience(mut self, patience: Duration) -> Self {
-        self.settings.patience = patience;
         self
     }
 
@@ -423,7 +333,7 @@ impl Default for Settings {
         Self {
             connector: Arc::new(Tcp),
             limits: Http2Limits::default(),
-            balance: Balance::default(),
+            balance: super::Balance::default(),
             sticky: false,
             hash_by: Key::Field(1),
             zone: None,

@@ -3,6 +3,7 @@
 mod balance;
 mod connect;
 mod discovery;
+mod instances;
 mod known;
 mod showing;
 mod stack;

@@ -149,6 +149,7 @@ impl Client {
         call.metadata = self.options.metadata.clone();
         call.deadline = self.options.timeout.and_then(|timeout| call.began.checked_add(timeout));
         call.retries = self.options.retries;
+        call.per_try = self.options.per_try;
         call.gzip = self.options.gzip.unwrap_or_default();
         call
     }

@@ -81,10 +81,18 @@ impl Place {
         let common = &*self.live.common;
         let lane = common.settings.health.lane(&call.method);
         let now = common.birth + began;
-        let deadline = call.deadline.map(|deadline| deadline.saturating_duration_since(common.birth));
-        if let Some(token) = self.live.known().and_then(|own| own.token.as_ref()) {
-            call.metadata.insert(TOKEN, token.clone());
+        let mut deadline = call.deadline;
+        if let Some(own) = self.live.known() {
+            if let Some(token) = &own.token {
+                call.metadata.insert(TOKEN, token.clone());
+            }
+            if let Some(trial) = &call.trial {
+                // Given up then, it was overdue here, though the call is not.
+                let until = trial.send(&own.instance.id, now);
+                deadline = Some(deadline.map_or(until, |deadline| deadline.min(until)));
+            }
         }
+        let deadline = deadline.map(|deadline| common.at(deadline));
         let running = Running::new(self, began, lane, deadline);
         let calling = pooled.connection.call(call, now);
         Sent { calling, pooled, running: Some(running) }

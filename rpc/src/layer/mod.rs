@@ -3,7 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `deadline.rs` | one deadline over all phases, handed on to nested calls |
-//! | `retry/` | sends a failed call again when that is safe and affordable: `decide.rs` and `budget.rs` decide |
+//! | `retry/` | sends a failed call again when that is safe and affordable: `decide.rs` and `budget.rs` decide; gives a try up that takes too long (`trial.rs`) |
 //! | `failure/` | what callers get instead of a failure, and what is sent again later |
 //! | `ruled.rs` | what operators say of time and retries; the colour of a client |
 //! | `trace.rs`, `w3c.rs`, `otel.rs` | a span per call; hands W3C context and colour on; by OpenTelemetry's ids where that is installed |
@@ -32,6 +32,7 @@ pub use failure::{Degrade, FailbackOptions, Fallen, FaultPolicy};
 pub(crate) use gates::Gates;
 pub(crate) use metrics::shouted;
 pub use metrics::{Metrics, MetricsLayer};
+pub(crate) use retry::Trial;
 pub use retry::{Retry, RetryLayer, RetryOptions};
 pub(crate) use ruled::{Ruled, RuledLayer};
 pub(crate) use settle::settle;

@@ -9,6 +9,7 @@ mod places;
 mod registry;
 mod rules;
 mod spread;
+mod tries;
 
 use super::{Cluster, Connectivity, Settings};
 use crate::{

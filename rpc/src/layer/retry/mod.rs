@@ -4,18 +4,22 @@
 //! What was sent again in vain, or could not be for want of budget, is handed on with the wish that nobody does so any
 //! more: a service that answers with it passes the wish on, and its callers do not multiply these tries by their own.
 //!
+//! A try that takes too long, where a time is set for one, is a failure like others, with one difference: where it may not be
+//! followed by another, it is not given up. So the time of a try makes no call fail.
+//!
 //! The decisions are in `decide.rs` and `budget.rs`; here is the future that carries them out. A call that succeeds
 //! costs a copy of pointers and a count.
 
 mod budget;
 mod decide;
+mod trial;
 
 use super::{
     Named,
     names::{REASON, RETRIES, RETRIES_REFUSED},
 };
 use crate::{
-    call::{Cx, Invocation, Reply, Status},
+    call::{Cx, Invocation, Reason, Reply, Status},
     cluster::Dice,
 };
 use budget::Budget;
@@ -29,8 +33,11 @@ use std::{
     time::Duration,
 };
 use tokio::time::{Instant, Sleep, sleep};
+use tonic::Code;
 use tower_layer::Layer;
 use tower_service::Service;
+pub(crate) use trial::Trial;
+use trial::Watch;
 
 /// How a client retries.
 #[derive(Clone, Copy, Debug)]
@@ -44,13 +51,17 @@ pub struct RetryOptions {
     pub budget_at_least: u32,
     /// The wait before the first retry, which doubles with each, up to a second; half of it is jitter. Default 10 ms.
     pub backoff: Duration,
+    /// How long one try may take where it may be followed by another: of a method that is idempotent and answers with one message.
+    /// Default: as long as the call.
+    pub per_try_timeout: Option<Duration>,
     /// Where the jitter begins, to be the same each time in a simulation. Default: chosen at random.
     pub seed: Option<u64>,
 }
 
 impl Default for RetryOptions {
     fn default() -> Self {
-        Self { retries: 2, budget_percent: 20, budget_at_least: 10, backoff: Duration::from_millis(10), seed: None }
+        let backoff = Duration::from_millis(10);
+        Self { retries: 2, budget_percent: 20, budget_at_least: 10, backoff, per_try_timeout: None, seed: None }
     }
 }
 
@@ -68,6 +79,7 @@ pub struct Retry<S> {
 #[derive(Debug)]
 struct Shared {
     retries: u32,
+    per_try: Option<Duration>,
     backoff: Backoff,
     budget: Budget,
     dice: Dice,
@@ -84,6 +96,7 @@ impl RetryLayer {
         (backoff.first, backoff.max) = (options.backoff, Duration::from_secs(1));
         Self(Arc::new(Shared {
             retries: options.retries,
+            per_try: options.per_try_timeout,
             backoff,
             budget: Budget::new(options.budget_percent, options.budget_at_least),
             dice: options.seed.map_or_else(Dice::default, Dice::new),
@@ -112,14 +125,12 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, call: Invocation) -> Self::Future {
+    fn call(&mut self, mut call: Invocation) -> Self::Future {
         self.shared.budget.call(call.began.saturating_duration_since(self.shared.birth));
-        let copy = call.try_clone();
-        let state = State::Calling { call: self.inner.call(call) };
-        Retrying {
-            state,
-            plan: Plan { inner: self.inner.clone(), shared: self.shared.clone(), copy, retried: 0, moved: 0 },
-        }
+        let (inner, shared, copy) = (self.inner.clone(), self.shared.clone(), call.try_clone());
+        let mut plan = Plan { inner, shared, copy, retried: 0, moved: 0, watch: None };
+        plan.watch(&mut call);
+        Retrying { state: State::Calling { call: self.inner.call(call) }, plan }
     }
 }
 
@@ -147,6 +158,8 @@ pin_project! {
         Calling { #[pin] call: F },
         // Boxed: few calls ever wait here, and a timer is as large as the rest together.
         Waiting { timer: Pin<Box<Sleep>> },
+        // It is time to send it again, and the try before is gone.
+        Due,
     }
 }
 
@@ -159,6 +172,8 @@ struct Plan<S> {
     copy: Option<Invocation>,
     retried: u32,
     moved: u32,
+    /// The time of this try is taken.
+    watch: Option<Box<Watch>>,
 }
 
 impl<S, F> Future for Retrying<S, F>
@@ -177,18 +192,20 @@ where
                     let mut answered = call.poll(cx);
                     let wait = match &mut answered {
                         Poll::Ready(Err(status)) => this.plan.after(status),
+                        Poll::Pending if this.plan.watch.is_some() => this.plan.overdue(cx),
                         _ => None,
                     };
                     match wait {
                         None => return answered,
-                        Some(Duration::ZERO) => this.plan.send(),
+                        Some(Duration::ZERO) => Some(State::Due),
                         Some(wait) => Some(State::Waiting { timer: Box::pin(sleep(wait)) }),
                     }
                 }
                 StateProjection::Waiting { timer } => {
                     ready!(timer.as_mut().poll(cx));
-                    this.plan.send()
+                    Some(State::Due)
                 }
+                StateProjection::Due => this.plan.send(),
             };
             let Some(next) = next else { return Poll::Pending };
             this.state.set(next);
@@ -202,7 +219,40 @@ fn of_a_retry() -> bool {
     Cx::current().is_some_and(|cx| cx.metadata().contains_key(ATTEMPTS))
 }
 
+impl Shared {
+    /// How often a call is sent again, at most.
+    fn allowed(&self, call: &Invocation) -> u32 {
+        match of_a_retry() {
+            true => 0,
+            false => call.retries.or(call.method.retries()).unwrap_or(self.retries),
+        }
+    }
+}
+
 impl<S> Plan<S> {
+    /// Takes the time of this try, where one is set and another may follow.
+    fn watch(&mut self, call: &mut Invocation) {
+        self.watch = None;
+        let Some(time) = call.per_try.or(self.shared.per_try) else { return };
+        let may_follow = self.copy.is_some() && call.method.idempotent() && !call.method.kind().server_streams();
+        if may_follow && self.retried < self.shared.allowed(call) {
+            let watch = Watch::new(time);
+            call.trial = Some(watch.trial.clone());
+            self.watch = Some(Box::new(watch));
+        }
+    }
+
+    /// How long to wait before the call is sent again because this try takes too long; `None` when it goes on.
+    fn overdue(&mut self, cx: &mut Context<'_>) -> Option<Duration> {
+        let Poll::Ready(instance) = self.watch.as_mut()?.poll(cx) else { return None };
+        // Once: where no other may follow, this one goes on to its end.
+        self.watch = None;
+        let text = "the try took longer than one may";
+        let status = Status::because(Reason::TryTimeout, Code::DeadlineExceeded, text).at(instance);
+        // It has been waited for long enough.
+        self.after(&mut status.with_retry_after(Duration::ZERO))
+    }
+
     /// How long to wait before the call is sent again; `None` when it is not.
     #[cold]
     fn after(&mut self, status: &mut Status) -> Option<Duration> {
@@ -216,10 +266,7 @@ impl<S> Plan<S> {
                     one_answer: !call.method.kind().server_streams(),
                     idempotent: call.method.idempotent(),
                     retried: self.retried,
-                    allowed: match of_a_retry() {
-                        true => 0,
-                        false => call.retries.or(call.method.retries()).unwrap_or(shared.retries),
-                    },
+                    allowed: shared.allowed(call),
                     moved: self.moved,
                     left: call.deadline.map(|deadline| deadline.saturating_duration_since(now)),
                 };
@@ -265,7 +312,8 @@ impl<S> Plan<S> {
             call.metadata.insert(ATTEMPTS, self.retried.into());
         }
         // A copy is of one message, and can be copied again.
-        let call = call.try_clone()?;
+        let mut call = call.try_clone()?;
+        self.watch(&mut call);
         Some(State::Calling { call: self.inner.call(call) })
     }
 }
