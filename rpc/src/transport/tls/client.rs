@@ -1,6 +1,6 @@
 //! The client's side of TLS: a connector around another.
 
-use super::{H2, Pem, TlsError, pem, provider};
+use super::{H2, HTTP_1_1, Pem, TlsError, pem, provider};
 use crate::{
     call::BoxFuture,
     transport::io::{BoxIo, Connect, Target},
@@ -22,6 +22,7 @@ pub struct ClientTls {
     authorities: Vec<Pem>,
     identity: Option<(Pem, Pem)>,
     server_name: Option<String>,
+    old: bool,
 }
 
 impl ClientTls {
@@ -47,6 +48,13 @@ impl ClientTls {
         self
     }
 
+    /// Speaks HTTP/1.1 to servers, for who uses the connections for that.
+    #[must_use]
+    pub fn http1(mut self) -> Self {
+        self.old = true;
+        self
+    }
+
     /// Reads and checks everything, and puts it around a connector.
     ///
     /// # Errors
@@ -58,8 +66,8 @@ impl ClientTls {
     pub(crate) fn around(self, connect: Arc<dyn Connect>) -> Result<TlsConnect, TlsError> {
         let server_name = self.server_name.as_deref().map(name).transpose()?;
         let mut config = self.config()?;
-        config.alpn_protocols = vec![H2.to_vec()];
-        Ok(TlsConnect { connect, config: Arc::new(config), server_name })
+        config.alpn_protocols = vec![if self.old { HTTP_1_1.to_vec() } else { H2.to_vec() }];
+        Ok(TlsConnect { connect, config: Arc::new(config), server_name, old: self.old })
     }
 
     fn config(&self) -> Result<ClientConfig, TlsError> {
@@ -94,6 +102,8 @@ pub struct TlsConnect {
     connect: Arc<dyn Connect>,
     config: Arc<ClientConfig>,
     server_name: Option<ServerName<'static>>,
+    /// HTTP/1.1 needs no agreement.
+    old: bool,
 }
 
 impl Connect for TlsConnect {
@@ -107,7 +117,7 @@ impl Connect for TlsConnect {
             let io = self.connect.connect(target).await?;
             let connector = TlsConnector::from(self.config.clone());
             let stream = connector.connect(expected.clone(), io).await.map_err(failed)?;
-            if stream.get_ref().1.alpn_protocol() != Some(H2) {
+            if !self.old && stream.get_ref().1.alpn_protocol() != Some(H2) {
                 let text = format!("TLS with {target}: the server does not offer HTTP/2 (ALPN h2)");
                 return Err(io::Error::new(io::ErrorKind::Unsupported, text));
             }

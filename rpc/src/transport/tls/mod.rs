@@ -23,6 +23,7 @@
 
 mod client;
 mod error;
+mod names;
 mod peer;
 mod pem;
 mod server;

@@ -1,6 +1,6 @@
 //! The server's side of TLS.
 
-use super::{H2, HTTP_1_1, Pem, TlsError, pem, provider};
+use super::{H2, HTTP_1_1, Pem, TlsError, names::ByName, pem, provider};
 use crate::{
     call::{BoxFuture, Peer},
     transport::io::{Accepted, BoxIo, Secure},
@@ -11,12 +11,7 @@ use std::{
 };
 use tokio_rustls::{
     TlsAcceptor,
-    rustls::{
-        self, ServerConfig,
-        pki_types::UnixTime,
-        server::{ResolvesServerCert, WebPkiClientVerifier},
-        sign::SingleCertAndKey,
-    },
+    rustls::{self, ServerConfig, pki_types::UnixTime, server::WebPkiClientVerifier},
 };
 
 /// Whether clients must show a certificate.
@@ -31,14 +26,21 @@ pub enum ClientAuth {
 /// A server's TLS before it is built.
 #[derive(Clone, Debug)]
 pub struct ServerTlsBuilder {
-    certificates: Pem,
-    key: Pem,
+    /// Certificates and their keys; the first is for who asks for no name, or for one that none has.
+    own: Vec<(Pem, Pem)>,
     clients: Option<(Pem, ClientAuth)>,
 }
 
 impl ServerTlsBuilder {
     pub(super) fn new(certificates: Pem, key: Pem) -> Self {
-        Self { certificates, key, clients: None }
+        Self { own: vec![(certificates, key)], clients: None }
+    }
+
+    /// Shows this certificate to who asks for a name in it (SNI) that no earlier one has.
+    #[must_use]
+    pub fn certificate(mut self, certificates: impl Into<Pem>, key: impl Into<Pem>) -> Self {
+        self.own.push((certificates.into(), key.into()));
+        self
     }
 
     /// Asks clients for a certificate that one of these authorities vouches for: mutual TLS.
@@ -58,12 +60,14 @@ impl ServerTlsBuilder {
     }
 
     fn config(&self) -> Result<Arc<ServerConfig>, TlsError> {
-        let own = pem::identity(&self.certificates, &self.key, "server certificate", UnixTime::now())?;
+        let now = UnixTime::now();
+        let identity = |(chain, key): &(Pem, Pem)| pem::identity(chain, key, "server certificate", now);
+        let own = self.own.iter().map(identity).collect::<Result<Vec<_>, _>>()?;
         let provider = provider();
         let refused = |what, pem: &Pem, source| TlsError::Refused { what, origin: pem.to_string(), source };
         let config = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
-            .map_err(|source| refused("protocol versions", &self.certificates, source))?;
+            .map_err(|source| refused("protocol versions", &self.own[0].0, source))?;
         let config = match &self.clients {
             None => config.with_no_client_auth(),
             Some((authorities, auth)) => {
@@ -80,8 +84,7 @@ impl ServerTlsBuilder {
                 config.with_client_cert_verifier(verifier)
             }
         };
-        let own: Arc<dyn ResolvesServerCert> = Arc::new(SingleCertAndKey::from(own));
-        let mut config = config.with_cert_resolver(own);
+        let mut config = config.with_cert_resolver(Arc::new(ByName::new(own)));
         config.alpn_protocols = vec![H2.to_vec(), HTTP_1_1.to_vec()];
         Ok(Arc::new(config))
     }

@@ -294,3 +294,28 @@ fn what_is_wrong_is_said_and_no_key_is_shown() {
     assert!(matches!(client.clone().over(Tcp), Err(TlsError::NoAuthority)));
     assert!(matches!(client.ca(ca.pem.as_str()).server_name("no name!").over(Tcp), Err(TlsError::BadName { .. })));
 }
+
+#[tokio::test]
+async fn a_server_shows_the_certificate_of_the_name_that_is_asked_for() {
+    let ca = Authority::new("ours");
+    let (first, second) = (ca.vouch(&["stock.local"]), ca.vouch(&["*.site.local"]));
+    let server = first.server().certificate(second.certificate.as_str(), second.key.as_str()).build().unwrap();
+    let (_running, network) = start(server);
+    for (name, shown) in [("stock.local", true), ("a.site.local", true), ("elsewhere.local", false)] {
+        let tls = Tls::client().ca(ca.pem.as_str()).server_name(name);
+        let said = who(&network, tls).await;
+        assert_eq!(said.is_ok(), shown, "{name}: {said:?}");
+    }
+}
+
+#[tokio::test]
+async fn connections_for_http1_say_so() {
+    let ca = Authority::new("ours");
+    let (_running, network) = start(ca.vouch(&["stock.local"]).server().build().unwrap());
+    let connect = Tls::client().ca(ca.pem.as_str()).http1().over(network).unwrap();
+    let mut io = connect.connect(&Target::new("stock.local", 1)).await.unwrap();
+    io.write_all(b"GET /none HTTP/1.1\r\nhost: stock.local\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut said = String::new();
+    let _ = tokio::time::timeout(Duration::from_secs(10), io.read_to_string(&mut said)).await.unwrap();
+    assert!(said.starts_with("HTTP/1.1 404"), "{said}");
+}
