@@ -3,38 +3,32 @@
 use crate::{
     access::Log,
     admin,
+    builder::Builder,
     config::{Config, FlowConfig, ListenerConfig, RuleKind},
     flow::{self, Limits, Shared, Source},
-    ingress::GuardedAccept,
+    ingress::{Certificates, GuardedAccept},
     meters,
     reload::ReloadError,
-    snapshot::{BadUpstream, Snapshot},
+    snapshot::BadUpstream,
     stack::Stack,
+    versions::Versions,
 };
-use arc_swap::ArcSwap;
 use mainstay::{
     prometheus::Prometheus,
     server::{Running, Server},
-    transport::{Http1Limits, Http2Limits, TcpAccept},
+    transport::{Http1Limits, Http2Limits, TcpAccept, TlsError},
 };
-use std::{
-    io,
-    net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 
 /// A gateway. Dropping it does not end it.
 #[derive(Debug)]
 pub struct Gateway {
-    current: Arc<ArcSwap<Snapshot>>,
-    /// One change at a time.
-    changing: Mutex<()>,
+    versions: Arc<Versions>,
     running: Vec<Running>,
     admin: Option<Running>,
     log: Option<Log>,
-    /// Follow the rules of flow control.
+    /// Follow the rules of flow control, and files of certificates.
     following: Vec<JoinHandle<()>>,
 }
 
@@ -49,6 +43,14 @@ pub enum StartError {
         address: SocketAddr,
         /// Why.
         source: io::Error,
+    },
+    /// A listener has no certificate to show.
+    #[error("{address}: {source}")]
+    Tls {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: TlsError,
     },
     /// The access log cannot be written.
     #[error("the access log cannot be written: {0}")]
@@ -68,6 +70,19 @@ impl Gateway {
     /// # Errors
     /// What cannot be done on this machine.
     pub async fn start(config: Config, metrics: Option<Prometheus>) -> Result<Self, StartError> {
+        Self::builder().start(config, metrics).await
+    }
+
+    /// A gateway with filters of one's own.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) async fn with(
+        builder: Builder,
+        config: Config,
+        metrics: Option<Prometheus>,
+    ) -> Result<Self, StartError> {
         let log = config.access_log.as_ref().map(Log::open).transpose().map_err(StartError::AccessLog)?;
         meters::describe();
         let listeners = config.listeners.clone();
@@ -79,22 +94,32 @@ impl Gateway {
             sources.push((*kind, source(config).map_err(|why| StartError::Rules(kind.key(), why))?));
         }
         let operators = config.admin;
-        let current = Arc::new(ArcSwap::from_pointee(Snapshot::new(config, None)?));
-        let mut running = Vec::new();
+        let versions = Arc::new(Versions::begin(config)?);
+        let (current, filters) = (versions.current.clone(), Arc::<[_]>::from(builder.filters));
+        let (mut running, mut following) = (Vec::new(), Vec::new());
         for listener in listeners {
             let accept = TcpAccept::bind(listener.address).await;
             let accept = accept.map_err(|source| StartError::Listen { address: listener.address, source })?;
-            let stack = Stack::new(current.clone(), listener.trusted_proxies.clone(), limits.clone(), log.clone());
-            running.push(server(&listener).mount("/", stack).start(GuardedAccept(accept)));
+            let stack = Stack::new(current.clone(), &listener, filters.clone(), limits.clone(), log.clone());
+            let server = server(&listener).mount("/", stack);
+            let address = listener.address;
+            let secured = listener.tls.as_ref().map(Certificates::read).transpose();
+            running.push(match secured.map_err(|source| StartError::Tls { address, source })? {
+                None => server.start(GuardedAccept(accept)),
+                Some(certificates) => {
+                    let server = server.secure(certificates.secure());
+                    following.push(tokio::spawn(certificates.follow()));
+                    server.start(accept)
+                }
+            });
         }
         let admin = match operators {
             Some(address) => {
-                let started = admin::start(address, current.clone(), limits.clone(), metrics).await;
+                let started = admin::start(address, versions.clone(), limits.clone(), metrics).await;
                 Some(started.map_err(|source| StartError::Listen { address, source })?)
             }
             None => None,
         };
-        let mut following = Vec::new();
         following.extend(limits.shared().map(|shared| tokio::spawn(shared.keep())));
         for (kind, source) in sources {
             following.push(tokio::spawn(flow::follow(kind, source, limits.clone())));
@@ -102,7 +127,7 @@ impl Gateway {
                 following.push(tokio::spawn(flow::watch(limits.clone())));
             }
         }
-        Ok(Self { current, changing: Mutex::new(()), running, admin, log, following })
+        Ok(Self { versions, running, admin, log, following })
     }
 
     /// Where it listens.
@@ -117,7 +142,7 @@ impl Gateway {
 
     /// The version of what is in force: 1, and one more with each text that is taken.
     pub fn version(&self) -> u64 {
-        self.current.load().version
+        self.versions.version()
     }
 
     /// Puts another text into force: whole, for requests that come from now on. Connections stay, and so does what is known of
@@ -126,31 +151,21 @@ impl Gateway {
     /// # Errors
     /// Why it cannot be; then what was in force stays so.
     pub fn reload(&self, config: Config) -> Result<u64, ReloadError> {
-        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = self.current.load_full();
-        if old.config == config {
-            return Ok(old.version);
-        }
-        if old.config.listeners != config.listeners {
-            return Err(ReloadError::Fixed("listeners"));
-        }
-        if old.config.access_log != config.access_log {
-            return Err(ReloadError::Fixed("access_log"));
-        }
-        if old.config.admin != config.admin {
-            return Err(ReloadError::Fixed("admin"));
-        }
-        if old.config.limit_store != config.limit_store {
-            return Err(ReloadError::Fixed("limit_store"));
-        }
-        let moved = |kind: &&RuleKind| old.config.rules.get(kind) != config.rules.get(kind);
-        if let Some(kind) = RuleKind::ALL.iter().find(moved) {
-            return Err(ReloadError::Fixed(kind.key()));
-        }
-        let new = Snapshot::new(config, Some(&old))?;
-        let version = new.version;
-        self.current.store(Arc::new(new));
-        Ok(version)
+        self.versions.put(config)
+    }
+
+    /// The versions before the one in force that can be put into force again, the oldest first: at most ten.
+    pub fn earlier(&self) -> Vec<u64> {
+        self.versions.earlier()
+    }
+
+    /// Puts what an earlier version said into force again, as a new version, which it answers. It stays until the file changes
+    /// the next time.
+    ///
+    /// # Errors
+    /// The version is not kept, or cannot be any more.
+    pub fn roll_back(&self, to: u64) -> Result<u64, ReloadError> {
+        self.versions.roll_back(to)
     }
 
     /// Ends the gateway: accepts nothing more, tells peers to go elsewhere, waits for requests under way up to `grace`, and cuts
@@ -205,6 +220,8 @@ fn server(listener: &ListenerConfig) -> Server {
     http1.max_head = max_head;
     let mut http2 = Http2Limits::default();
     http2.max_streams = listener.max_streams;
+    // Large frames are for those who know each other: what browsers and proxies send is no larger than HTTP/2's own bound.
+    http2.max_frame = 16 * 1024;
     http2.max_headers = u32::try_from(max_head).unwrap_or(u32::MAX);
     Server::bare().http1_limits(http1).limits(http2).max_connections(listener.max_connections as usize)
 }

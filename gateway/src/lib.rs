@@ -7,7 +7,8 @@
 //! |---|---|
 //! | `config/` | the file: what it means, or all that is wrong with it |
 //! | `snapshot.rs` | what one version of the file makes, swapped whole |
-//! | `gateway.rs`, `reload.rs` | listeners, the drain; a new version of the file |
+//! | `gateway.rs`, `builder.rs` | listeners, the drain; filters of one's own |
+//! | `reload.rs`, `center.rs`, `versions.rs` | a new version of the file, from disk or a config centre; the versions before |
 //! | `stack.rs` | the stack |
 //! | `ingress/` | what comes in, before any route is asked |
 //! | `route/` | which route takes a request |
@@ -24,6 +25,11 @@
 
 mod access;
 mod admin;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
+mod builder;
+mod center;
 pub mod cli;
 mod config;
 mod filter;
@@ -39,8 +45,12 @@ mod snapshot;
 mod stack;
 mod transcode;
 mod upstream;
+mod versions;
 
+pub use builder::Builder;
 pub use config::{Config, Problem, Refused, schema};
+pub use filter::Filter;
 pub use gateway::{Gateway, StartError};
+pub use mainstay::{call::BoxFuture, edge::Body};
 pub use reload::ReloadError;
 pub use snapshot::BadUpstream;

@@ -25,6 +25,9 @@ pub enum ReloadError {
     /// It changes what only a start can change.
     #[error("`{0}` changes only with a restart")]
     Fixed(&'static str),
+    /// An earlier version is to come back, and is not kept.
+    #[error("version {0} is not kept")]
+    NoVersion(u64),
     /// An upstream cannot be.
     #[error(transparent)]
     Upstream(#[from] BadUpstream),
@@ -47,13 +50,22 @@ pub(crate) async fn follow(gateway: Arc<Gateway>, path: PathBuf, mut read: Strin
         if text == read || text.trim().is_empty() {
             continue;
         }
-        match text.parse::<Config>().map_err(ReloadError::from).and_then(|config| gateway.reload(config)) {
-            Ok(version) => tracing::info!(version, "the file is in force"),
-            Err(error) => {
-                tracing::error!(version = gateway.version(), "the file is refused, what was in force stays:\n{error}");
-            }
-        }
+        take(&gateway, &text);
         read = text;
+    }
+}
+
+/// Puts a text into force, or tells why not; says whether it is.
+pub(crate) fn take(gateway: &Gateway, text: &str) -> bool {
+    match text.parse::<Config>().map_err(ReloadError::from).and_then(|config| gateway.reload(config)) {
+        Ok(version) => {
+            tracing::info!(version, "the file is in force");
+            true
+        }
+        Err(error) => {
+            tracing::error!(version = gateway.version(), "the file is refused, what was in force stays:\n{error}");
+            false
+        }
     }
 }
 

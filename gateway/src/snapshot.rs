@@ -4,12 +4,12 @@
 use crate::{
     config::{Config, Kind, PartConfig, RouteConfig, Services},
     filter,
+    meters::Meters,
     route::Table,
     transcode::{Part, Transcoder},
-    upstream::Upstream,
+    upstream::{Upstream, UpstreamError},
 };
 use http::{HeaderMap, HeaderValue};
-use mainstay_registry::RegistryError;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// What is in force.
@@ -31,6 +31,7 @@ pub(crate) struct Route {
     pub(crate) lanes: Vec<Lane>,
     /// The calls of a route that makes several.
     pub(crate) parts: Vec<Part>,
+    pub(crate) meters: Meters,
 }
 
 /// One way to who answers.
@@ -50,7 +51,7 @@ pub(crate) struct Lane {
 #[error("upstreams.{name}: {source}")]
 pub struct BadUpstream {
     name: String,
-    source: RegistryError,
+    source: UpstreamError,
 }
 
 impl Snapshot {
@@ -58,7 +59,7 @@ impl Snapshot {
     /// is known of it. Needs the tokio runtime.
     ///
     /// # Errors
-    /// A registry that cannot be used on this machine.
+    /// A registry that cannot be used on this machine, or certificates that cannot be read.
     pub(crate) fn new(config: Config, old: Option<&Self>) -> Result<Self, BadUpstream> {
         let mut upstreams = BTreeMap::new();
         for (name, wanted) in &config.upstreams {
@@ -126,7 +127,7 @@ impl Route {
             _ => Vec::new(),
         };
         let lanes = wanted.into_iter().enumerate().map(lane).collect();
-        Arc::new(Self { config: config.clone(), lanes, parts })
+        Arc::new(Self { config: config.clone(), lanes, parts, meters: Meters::default() })
     }
 
     /// The lane that a request takes; `random` draws among those with a weight.

@@ -14,18 +14,19 @@
 //!    It stands below everything that refuses for nothing, so that such requests take no place, and above the kinds, so that
 //!    what waits or is refused has cost no upstream anything.
 //! 8. The **lane** is chosen: the main one, or a canary with its colour. What the route makes of headers and path is made then.
-//! 9. The **kind** of the route answers: plain HTTP, gRPC, JSON or a fixed answer. What may be sent again is sent again below
+//! 9. A user's **own filters** see what the route has taken, in the order in which they were added, and answers in the other.
+//! 10. The **kind** of the route answers: plain HTTP, gRPC, JSON or a fixed answer. What may be sent again is sent again below
 //!    here, by the upstream; nothing above repeats.
 //!
 //! What a request is refused for on the way, it is told in its own dialect (`refusal.rs`).
 
 use crate::{
     access::{Line, Log, Logged},
-    config::Kind,
-    filter::preflight_of,
+    config::{Kind, ListenerConfig},
+    filter::{Filter, Said, Session, accepts_gzip, compress, preflight_of},
     flow::{self, Asks, Limits},
     handle::{self, Matched},
-    ingress::{self, Cidr},
+    ingress::{self, Cidr, Target},
     meters,
     refusal::Refusal,
     route::{Asked, Capture},
@@ -33,8 +34,8 @@ use crate::{
 };
 use arc_swap::ArcSwap;
 use http::{
-    HeaderMap, HeaderName, Request, Response, StatusCode,
-    header::{ALLOW, CONTENT_TYPE, ORIGIN},
+    HeaderMap, HeaderName, Method, Request, Response, StatusCode,
+    header::{ALLOW, CONTENT_TYPE, ORIGIN, SET_COOKIE},
 };
 use mainstay::{
     call::{BoxFuture, Peer},
@@ -44,6 +45,7 @@ use percent_encoding::percent_decode_str;
 use std::{
     convert::Infallible,
     hash::{BuildHasher, RandomState},
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -56,6 +58,11 @@ use tower_service::Service;
 /// What carries the colour of a canary through all services behind: Dubbo's tag.
 const TAG: HeaderName = HeaderName::from_static("dubbo.tag");
 
+/// Under which a request is known to all who see it.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The longest that is kept, in bytes.
+const MAX_ID: usize = 128;
+
 /// What answers the requests of one listener. A clone is the same.
 #[derive(Clone, Debug)]
 pub(crate) struct Stack(Arc<Inner>);
@@ -64,6 +71,9 @@ pub(crate) struct Stack(Arc<Inner>);
 struct Inner {
     current: Arc<ArcSwap<Snapshot>>,
     trusted: Vec<Cidr>,
+    filters: Arc<[Arc<dyn Filter>]>,
+    /// `http` or `https`.
+    scheme: &'static str,
     limits: Limits,
     log: Option<Log>,
     dice: RandomState,
@@ -74,12 +84,25 @@ struct Inner {
 struct Seen {
     line: Line,
     route: Option<Arc<Route>>,
+    /// What its headers ask for.
+    said: Option<Said>,
+    session: Option<Session>,
+    /// It takes answers that are compressed.
+    gzip: bool,
 }
 
 impl Stack {
-    pub(crate) fn new(current: Arc<ArcSwap<Snapshot>>, trusted: Vec<Cidr>, limits: Limits, log: Option<Log>) -> Self {
+    pub(crate) fn new(
+        current: Arc<ArcSwap<Snapshot>>,
+        listener: &ListenerConfig,
+        filters: Arc<[Arc<dyn Filter>]>,
+        limits: Limits,
+        log: Option<Log>,
+    ) -> Self {
         let (dice, throws) = (RandomState::new(), AtomicU64::new(0));
-        Self(Arc::new(Inner { current, trusted, limits, log, dice, throws }))
+        let (trusted, scheme) =
+            (listener.trusted_proxies.clone(), if listener.tls.is_some() { "https" } else { "http" });
+        Self(Arc::new(Inner { current, trusted, filters, scheme, limits, log, dice, throws }))
     }
 }
 
@@ -102,8 +125,9 @@ impl Inner {
     async fn logged(&self, request: Request<Body>) -> Response<Body> {
         let began = Instant::now();
         let snapshot = self.current.load_full();
-        let line = Line { method: request.method().to_string(), version: snapshot.version, ..Line::default() };
-        let mut seen = Seen { line, route: None };
+        let method = request.method().clone();
+        let line = Line { method: method.to_string(), version: snapshot.version, ..Line::default() };
+        let mut seen = Seen { line, route: None, said: None, session: None, gzip: false };
         // What an answer depends on, whatever becomes of the request.
         let asked = [CONTENT_TYPE, ORIGIN].into_iter();
         let asked: HeaderMap =
@@ -112,20 +136,39 @@ impl Inner {
             Ok(response) => response,
             Err(refusal) => {
                 seen.line.reason = Some(refusal.reason.to_string());
-                refusal.answer(&asked).await
+                Box::pin(refusal.answer(&asked)).await
             }
         };
-        let Seen { mut line, route } = seen;
-        if let Some(route) = route {
-            route.config.response_headers.apply(response.headers_mut());
-            if let Some(cors) = &route.config.cors {
-                cors.decorate(&asked, response.headers_mut());
+        match &seen.route {
+            Some(route) => {
+                response = self.decorated(&seen, route, (&method, &asked), response);
+                route.meters.count(&route.config.name, response.status(), began.elapsed());
             }
+            None => meters::count("", response.status(), began.elapsed()),
         }
-        meters::count(line.route.as_deref().unwrap_or_default(), response.status(), began.elapsed());
-        let Some(log) = &self.log else { return response };
+        let (Some(log), mut line) = (&self.log, seen.line) else { return response };
         line.ended(&response);
         response.map(|body| Body::new(Logged::new(body, line, began, log.clone())))
+    }
+
+    /// What becomes of an answer on the way back.
+    fn decorated(
+        &self,
+        seen: &Seen,
+        route: &Route,
+        (method, asked): (&Method, &HeaderMap),
+        mut response: Response<Body>,
+    ) -> Response<Body> {
+        self.filters.iter().rev().for_each(|filter| filter.response(&route.config.name, &mut response));
+        let headers = response.headers_mut();
+        route.config.response_headers.apply(headers, seen.said.as_ref());
+        if let Some(cors) = &route.config.cors {
+            cors.decorate(asked, headers);
+        }
+        if let (Some(sticky), Some(session)) = (&route.config.sticky, seen.session.filter(|session| session.is_new)) {
+            headers.extend(sticky.cookie(session, self.scheme == "https").map(|cookie| (SET_COOKIE, cookie)));
+        }
+        if route.config.gzip { compress(seen.gzip, method, response) } else { response }
     }
 
     async fn answer(
@@ -138,7 +181,7 @@ impl Inner {
         seen.line.client = peer;
         let target = ingress::read(request.method(), request.uri(), request.headers())?;
         (seen.line.host, seen.line.path) = (target.host.clone(), target.path.clone());
-        let how = ("http", target.authority.as_str());
+        let how = (self.scheme, target.authority.as_str());
         seen.line.client = ingress::prepare(request.headers_mut(), peer, how, &self.trusted);
         let query = target.query.as_deref().unwrap_or_default();
         let asked = Asked {
@@ -159,7 +202,6 @@ impl Inner {
         };
         let asks = matches!(route.config.kind, Kind::Aggregate(_));
         let variables = captures.iter().filter(|_| asks).map(decoded).collect();
-        let matched = Matched { path, variables };
         let route = route.clone();
         seen.line.route = Some(route.config.name.clone());
         seen.route = Some(route.clone());
@@ -167,14 +209,56 @@ impl Inner {
         let asks = Asks { asked, client: seen.line.client, captures: &captures, origin };
         let places =
             self.limits.admit(&route.config.name, asks, &snapshot.config.shared_limits, self.limits.enter()?).await?;
-        let lane = route.lane(request.headers(), query, self.dice.hash_one(self.throws.fetch_add(1, Relaxed)));
+        let random = self.dice.hash_one(self.throws.fetch_add(1, Relaxed));
+        seen.session = route.config.sticky.as_ref().map(|sticky| sticky.session(request.headers(), random));
+        let draw = seen.session.map_or(random, |session| session.draw(&route.config.name));
+        let lane = route.lane(request.headers(), query, draw);
         seen.line.lane.clone_from(&lane.name);
+        seen.gzip = route.config.gzip && accepts_gzip(request.headers());
+        if route.config.request_headers.asks() || route.config.response_headers.asks() {
+            seen.said = Some(self.said(&request, &target, &route, seen.line.client));
+        }
         if let Some(tag) = &lane.tag {
             request.headers_mut().insert(TAG, tag.clone());
         }
-        route.config.request_headers.apply(request.headers_mut());
-        let answer = handle::answer((&route, lane), &target, &matched, request).await;
+        route.config.request_headers.apply(request.headers_mut(), seen.said.as_ref());
+        let matched = Matched { path, variables, session: seen.session };
+        let answer = match self.own(&route.config.name, &mut request).await {
+            Some(answer) => Ok(answer),
+            None => handle::answer((&route, lane), &target, &matched, request).await,
+        };
         flow::hold(places, answer)
+    }
+
+    /// The answer of a filter of a user's own, if one has any.
+    async fn own(&self, route: &str, request: &mut Request<Body>) -> Option<Response<Body>> {
+        for filter in self.filters.iter() {
+            if let Some(answer) = filter.request(route, request).await {
+                return Some(answer);
+            }
+        }
+        None
+    }
+
+    /// What a request is, for headers that ask. It keeps the id that it came with.
+    fn said(&self, request: &Request<Body>, target: &Target, route: &Route, client: Option<IpAddr>) -> Said {
+        let name = |peer: &Peer| peer.names().into_iter().next();
+        let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
+        let id = id.filter(|id| (1..=MAX_ID).contains(&id.len()));
+        let new = || {
+            let turn = self.throws.fetch_add(1, Relaxed);
+            format!("{:016x}{:016x}", self.dice.hash_one((turn, 0)), self.dice.hash_one((turn, 1)))
+        };
+        Said {
+            client,
+            client_name: request.extensions().get::<Peer>().and_then(name),
+            id: id.map_or_else(new, str::to_owned),
+            method: request.method().to_string(),
+            host: target.host.clone(),
+            path: target.path.clone(),
+            scheme: self.scheme,
+            route: route.config.name.clone(),
+        }
     }
 }
 

@@ -237,12 +237,22 @@ pub(crate) const GROUPS: &[Group] = &[
             Need::Debian { program: "zooinspector", package: "zookeeper" },
             Need::Debian { program: "javac", package: "default-jdk-headless" },
             Need::Nacos,
+            Need::H2spec,
+            Need::Debian { program: "nginx", package: "nginx-light" },
+            Need::Debian { program: "haproxy", package: "haproxy" },
         ],
         steps: &[
             step(Always, "gateway", Package("mainstay-gateway")),
             step(Always, "the program", Target(TESTS, "gateway")),
             step(Real, "rules in Nacos and ZooKeeper", Target(TESTS, "gateway_rules")),
             step(Real, "limits shared through Redis", Target(TESTS, "gateway_shared")),
+            step(Real, "h2spec", Target(TESTS, "gateway_h2spec")),
+            step(Long, "five minutes of changes under load", Target(TESTS, "gateway_soak")),
+            step(
+                Long,
+                "the gateway benchmark runs",
+                Cargo(&["bench-gateway", "--rounds", "1", "--seconds", "0.5"], &[]),
+            ),
         ],
     },
     Group {

@@ -25,6 +25,8 @@ pub(crate) enum Need {
     PythonGrpc,
     /// The interop client of grpc-go, built by `go install`.
     GoInterop,
+    /// h2spec, which knows what HTTP/2 must be, built by `go install`.
+    H2spec,
     /// A client with go-redis, built by `go build`.
     GoRedis,
     /// A client with redis-rs, built by cargo in a workspace of its own.
@@ -49,7 +51,7 @@ fn missing(need: Need) -> Option<&'static str> {
         Need::Debian { program, package } => (!on_path(program)).then_some(package),
         Need::PythonRedis => (!imports("/usr/bin/python3", "redis")).then_some("python3-redis"),
         Need::PythonGrpc => (!imports("python3", "venv, ensurepip")).then_some("python3-venv"),
-        Need::GoInterop | Need::GoRedis | Need::DubboGo => (!on_path("go")).then_some("golang-go"),
+        Need::GoInterop | Need::H2spec | Need::GoRedis | Need::DubboGo => (!on_path("go")).then_some("golang-go"),
         Need::RustRedis | Need::LowestRust => None,
         Need::Nacos => (!on_path("mvn")).then_some("maven"),
         Need::JavaRedis => (!on_path("javac")).then_some("default-jdk-headless"),
@@ -108,6 +110,7 @@ fn peer(need: Need) -> Result<(), String> {
         Need::RustRedis => peers::redis_rs(),
         Need::PythonGrpc => peers::python(),
         Need::GoInterop => peers::grpc_go(),
+        Need::H2spec => peers::h2spec(),
         Need::GoRedis => peers::go_redis(),
         Need::JavaRedis => peers::java_redis(),
         Need::DubboJava => peers::dubbo_java(),

@@ -84,6 +84,7 @@ fn need(need: &Need) -> String {
         Need::PythonRedis => "python3-redis".to_owned(),
         Need::PythonGrpc => "python3-venv (grpcio is installed under target/)".to_owned(),
         Need::GoInterop => "go (grpc-go's interop client is installed under target/)".to_owned(),
+        Need::H2spec => "go (h2spec is installed under target/)".to_owned(),
         Need::LowestRust => "the lowest Rust (by rustup, where there is one)".to_owned(),
         Need::GoRedis => "go (a client with go-redis is built under target/)".to_owned(),
         Need::RustRedis => "a client with redis-rs (built under target/)".to_owned(),

@@ -7,19 +7,33 @@
 mod admin;
 #[path = "gateway/bed.rs"]
 mod bed;
+#[path = "gateway/checks.rs"]
+mod checks;
 #[path = "gateway/faults.rs"]
 mod faults;
 #[path = "gateway/filters.rs"]
 mod filters;
+#[path = "gateway/floods.rs"]
+mod floods;
 #[path = "gateway/flow.rs"]
 mod flow;
+#[path = "gateway/frames.rs"]
+mod frames;
 #[path = "gateway/grpc.rs"]
 mod grpc;
+#[path = "gateway/hostile.rs"]
+mod hostile;
 #[path = "gateway/http.rs"]
 mod http;
 #[path = "gateway/limits.rs"]
 mod limits;
 #[path = "gateway/load.rs"]
 mod load;
+#[path = "gateway/own.rs"]
+mod own;
 #[path = "gateway/smuggling.rs"]
 mod smuggling;
+#[path = "gateway/tls.rs"]
+mod tls;
+#[path = "gateway/visitors.rs"]
+mod visitors;

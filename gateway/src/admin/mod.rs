@@ -11,8 +11,7 @@
 
 mod pages;
 
-use crate::{flow::Limits, snapshot::Snapshot};
-use arc_swap::ArcSwap;
+use crate::{flow::Limits, versions::Versions};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use mainstay::{
     edge::Body,
@@ -36,7 +35,7 @@ const CONNECTIONS: usize = 64;
 /// Answers operators. A clone is the same.
 #[derive(Clone, Debug)]
 struct Admin {
-    current: Arc<ArcSwap<Snapshot>>,
+    versions: Arc<Versions>,
     limits: Limits,
     metrics: Option<Prometheus>,
 }
@@ -47,12 +46,12 @@ struct Admin {
 /// When the address cannot be listened on.
 pub(crate) async fn start(
     at: SocketAddr,
-    current: Arc<ArcSwap<Snapshot>>,
+    versions: Arc<Versions>,
     limits: Limits,
     metrics: Option<Prometheus>,
 ) -> io::Result<Running> {
     let accept = TcpAccept::bind(at).await?;
-    let server = Server::bare().mount("/", Admin { current, limits, metrics }).max_connections(CONNECTIONS);
+    let server = Server::bare().mount("/", Admin { versions, limits, metrics }).max_connections(CONNECTIONS);
     Ok(server.start(accept))
 }
 
@@ -80,7 +79,7 @@ impl Admin {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return text(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "nothing can be changed here\n".to_owned());
         }
-        let snapshot = self.current.load();
+        let snapshot = self.versions.current.load();
         let page = match request.uri().path() {
             "/livez" | "/readyz" => return text(StatusCode::OK, "text/plain", "ok\n".to_owned()),
             "/metrics" => {
@@ -90,7 +89,7 @@ impl Admin {
             "/routes" => pages::routes(&snapshot),
             "/upstreams" => pages::upstreams(&snapshot),
             "/limits" => self.limits.page(),
-            "/version" => pages::version(&snapshot),
+            "/version" => pages::version(&snapshot, &self.versions.earlier()),
             _ => {
                 let all = "/routes\n/upstreams\n/limits\n/version\n/metrics\n/livez\n/readyz\n";
                 let code = if request.uri().path() == "/" { StatusCode::OK } else { StatusCode::NOT_FOUND };

@@ -4,15 +4,15 @@ use crate::{
     config::{From, Kind, UpstreamConfig},
     route::Matcher,
     snapshot::{Lane, Route, Snapshot},
-    upstream::Upstream,
+    upstream::{Health, Upstream},
 };
 use http::Method;
 use mainstay::client::EndpointState;
 use serde_json::{Map, Value, json};
 
-pub(super) fn version(snapshot: &Snapshot) -> Value {
+pub(super) fn version(snapshot: &Snapshot, earlier: &[u64]) -> Value {
     json!({
-        "version": snapshot.version, "program": env!("CARGO_PKG_VERSION"),
+        "version": snapshot.version, "earlier": earlier, "program": env!("CARGO_PKG_VERSION"),
         "routes": snapshot.routes.len(), "upstreams": snapshot.upstreams.len(),
     })
 }
@@ -61,7 +61,7 @@ fn one_upstream(upstream: &Upstream) -> Value {
     let http: Vec<_> = upstream.http.iter().flat_map(|http| http.endpoints().to_vec()).collect();
     let http = http.iter().map(|endpoint| {
         let avoided = endpoint.is_ejected().then_some("EJECTED");
-        json!({ "address": format!("{}:{}", endpoint.host, endpoint.port), "requests": endpoint.active(), "avoided": avoided })
+        json!({ "address": endpoint.target.to_string(), "requests": endpoint.active(), "avoided": avoided })
     });
     let grpc: Map<_, _> = upstream
         .grpc
@@ -73,7 +73,14 @@ fn one_upstream(upstream: &Upstream) -> Value {
             (if interface.is_empty() { "*".to_owned() } else { interface }, seen)
         })
         .collect();
-    json!({ "from": place(&upstream.config), "http": http.collect::<Vec<_>>(), "grpc": grpc })
+    let checks: Vec<_> =
+        upstream.checks.iter().flat_map(|checks| checks.known()).map(|health| one_check(&health)).collect();
+    json!({ "from": place(&upstream.config), "http": http.collect::<Vec<_>>(), "grpc": grpc, "checks": checks })
+}
+
+/// What an endpoint answered when it was asked. One that is not well is not among those that are picked.
+fn one_check(health: &Health) -> Value {
+    json!({ "address": health.address, "is_well": health.is_well, "why": health.why })
 }
 
 /// One instance of a service: whether it is picked, and if not, why.

@@ -8,7 +8,10 @@
 mod args;
 mod run;
 
-use crate::config::{Config, schema};
+use crate::{
+    builder::Builder,
+    config::{Config, schema},
+};
 use args::{Command, USAGE};
 use std::{path::Path, process::ExitCode};
 
@@ -21,6 +24,11 @@ const CUT: u8 = 75;
 
 /// Runs the program with these arguments (the program's own name not among them).
 pub fn main(words: impl Iterator<Item = String>) -> ExitCode {
+    run(Builder::default(), words)
+}
+
+/// The same with filters of one's own.
+pub(crate) fn run(builder: Builder, words: impl Iterator<Item = String>) -> ExitCode {
     match Command::parse(words) {
         Ok(Command::Help) => {
             print!("{USAGE}");
@@ -35,7 +43,7 @@ pub fn main(words: impl Iterator<Item = String>) -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Command::Check { file }) => check(&file),
-        Ok(Command::Run(order)) => run::run(&order),
+        Ok(Command::Run(order)) => run::run(builder, &order),
         Err(why) => {
             eprintln!("{why}\n\n{USAGE}");
             ExitCode::from(UNREACHED)

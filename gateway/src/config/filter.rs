@@ -1,12 +1,12 @@
 //! What a route changes on the way, as the file says it. Pure.
 
 use super::{
-    keys::{CANARY, CORS, HEADERS},
-    route::{conditions, header},
+    keys::{CANARY, CORS, HEADERS, STICKY},
+    route::conditions,
     scope::{Fields, Scope},
 };
-use crate::filter::{Canary, Cors, HeaderMutations, Rewrite};
-use http::HeaderName;
+use crate::filter::{Canary, Cors, HeaderMutations, Pattern, Rewrite, Sticky, Value};
+use http::{HeaderName, HeaderValue};
 use std::time::Duration;
 
 /// All that a route says of it.
@@ -16,6 +16,8 @@ pub(super) struct Filters {
     pub(super) response_headers: HeaderMutations,
     pub(super) cors: Option<Cors>,
     pub(super) canaries: Vec<Canary>,
+    pub(super) sticky: Option<Sticky>,
+    pub(super) gzip: bool,
 }
 
 /// Reads it.
@@ -31,18 +33,44 @@ pub(super) fn read(route: &Fields<'_>) -> Filters {
         response_headers: route.get("response_headers", headers).unwrap_or_default(),
         cors: route.get("cors", cors),
         canaries,
+        sticky: route.get("sticky", sticky),
+        gzip: route.boolean("gzip"),
     }
 }
 
 fn headers(at: Scope<'_>) -> Option<HeaderMutations> {
     let fields = at.fields(&HEADERS);
     let pairs = |name: &str| {
-        let all = fields.get(name, |at| Some(at.named(header))).unwrap_or_default();
+        let all = fields.get(name, |at| Some(at.named(value))).unwrap_or_default();
         all.into_iter().map(|(_, pair)| pair).collect()
     };
     let name =
         |text: &str| HeaderName::from_bytes(text.as_bytes()).map_err(|_| format!("`{text}` is no name of a header"));
     Some(HeaderMutations { set: pairs("set"), add: pairs("add"), remove: fields.each("remove", name) })
+}
+
+/// A header and its value, in which `{client.ip}` and the like stand for what a request is.
+fn value(name: &str, at: Scope<'_>) -> Option<(HeaderName, Value)> {
+    let text = at.text()?;
+    let no_header = || format!("`{name}: {text}` is no header");
+    at.read(|_| {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| no_header())?;
+        let fixed = HeaderValue::from_str(text).map_err(|_| no_header())?;
+        Ok((name, Pattern::parse(text)?.map_or(Value::Fixed(fixed), Value::Pattern)))
+    })
+}
+
+fn sticky(at: Scope<'_>) -> Option<Sticky> {
+    let fields = at.fields(&STICKY);
+    let name = |at: Scope<'_>| {
+        at.read(|node| {
+            let text = node.text().map_err(|error| error.why)?;
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+            let fits = !text.is_empty() && text.bytes().all(plain);
+            fits.then(|| text.to_owned()).ok_or_else(|| format!("`{text}` is no name of a cookie"))
+        })
+    };
+    Some(Sticky { cookie: fields.must("cookie", name)?, max_age: fields.duration("max_age") })
 }
 
 fn cors(at: Scope<'_>) -> Option<Cors> {

@@ -74,6 +74,55 @@ pub(super) const LISTENER: Section = Section {
         Key("header_timeout", Duration, "how long the head of a request may take. Default 15s"),
         Key("stall_timeout", Duration, "how long a body may make no progress, either way. Default 30s"),
         Key("max_head", Size, "the head of a request. Default 32KiB"),
+        Key("tls", Part(&LISTENER_TLS), "encrypts it: HTTP/2 and HTTP/1.1 by ALPN"),
+    ],
+};
+
+pub(super) const LISTENER_TLS: Section = Section {
+    keys: &[
+        Key(
+            "certificates",
+            List(&CERTIFICATE),
+            "each is for the names in it (SNI), the first also for all others; read again when a file changes",
+        ),
+        Key(
+            "client_ca",
+            Text,
+            "a file of authorities that vouch for clients; clients are not asked if this is left out",
+        ),
+        Key(
+            "client_auth",
+            Word(&["required", "optional"]),
+            "whether clients must show a certificate. Default required",
+        ),
+    ],
+};
+
+pub(super) const CERTIFICATE: Section = Section {
+    keys: &[
+        Key("cert", Text, "a file of PEM: the certificate, then its intermediates"),
+        Key("key", Text, "a file of PEM: its private key"),
+    ],
+};
+
+pub(super) const UPSTREAM_TLS: Section = Section {
+    keys: &[
+        Key("ca", Text, "a file of authorities that vouch for the endpoints; nobody else is trusted"),
+        Key("server_name", Text, "the name in their certificates. Default the host that is connected to"),
+        Key("cert", Text, "a file of PEM: what is shown to them"),
+        Key("key", Text, "a file of PEM: its private key"),
+    ],
+};
+
+pub(super) const HEALTH_CHECK: Section = Section {
+    keys: &[
+        Key("kind", Word(&["http", "grpc", "tcp"]), "what is asked: a path, grpc.health.v1, or only a connection"),
+        Key("path", Text, "of kind http: what answers with 200 to 299. Default /"),
+        Key("service", Text, "of kind grpc: whose health. Default that of the whole server"),
+        Key("interval", Duration, "between two, a tenth more or less. Default 5s"),
+        Key("timeout", Duration, "how long one may take. Default 2s"),
+        Key("unhealthy_after", Number, "so many failures in a row. Default 3"),
+        Key("healthy_after", Number, "so many successes in a row. Default 2"),
     ],
 };
 
@@ -91,6 +140,12 @@ pub(super) const UPSTREAM: Section = Section {
         Key("group", Text, "only this group of a service. Default any"),
         Key("lb_policy", Word(&LB_POLICIES), "who is picked. Default least_request"),
         Key("connect_timeout", Duration, "bounds one attempt to connect. Default 3s"),
+        Key("tls", Part(&UPSTREAM_TLS), "encrypts the connections"),
+        Key(
+            "health_check",
+            Part(&HEALTH_CHECK),
+            "asks endpoints whether they are well; nobody is asked if this is left out",
+        ),
     ],
 };
 
@@ -116,15 +171,24 @@ pub(super) const ROUTE: Section = Section {
         Key("response_headers", Part(&HEADERS), "the same of answers"),
         Key("cors", Part(&CORS), "whether scripts of other origins may ask"),
         Key("canaries", List(&CANARY), "lanes beside the main one, by header, query, cookie or share"),
+        Key("sticky", Part(&STICKY), "who comes again gets the same lane and, of plain HTTP, the same endpoint"),
+        Key("gzip", Bool, "makes answers of text smaller for clients that take it so. Default false"),
         Key("max_body", Size, "the body of a request. Default 1MiB; of gRPC: each message, default 4MiB"),
     ],
 };
 
 pub(super) const HEADERS: Section = Section {
     keys: &[
-        Key("set", Pairs, "in the place of what is there"),
+        Key("set", Pairs, "in the place of what is there; {client.ip} and the like stand for what a request is"),
         Key("add", Pairs, "beside what is there"),
         Key("remove", Texts, "names; done first"),
+    ],
+};
+
+pub(super) const STICKY: Section = Section {
+    keys: &[
+        Key("cookie", Text, "the name of the cookie that says who comes again; it holds a random number"),
+        Key("max_age", Duration, "how long a browser remembers it. Default as long as it runs"),
     ],
 };
 

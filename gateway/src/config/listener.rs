@@ -3,6 +3,7 @@
 use super::{
     keys::{ACCESS_LOG, ADMIN, LISTENER},
     scope::Scope,
+    tls::{self, TlsConfig},
 };
 use crate::ingress::Cidr;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -17,6 +18,7 @@ pub(crate) struct ListenerConfig {
     pub(crate) header_timeout: Duration,
     pub(crate) stall_timeout: Duration,
     pub(crate) max_head: u64,
+    pub(crate) tls: Option<TlsConfig>,
 }
 
 /// Where lines about requests go.
@@ -43,6 +45,7 @@ pub(super) fn read(at: Scope<'_>) -> Option<ListenerConfig> {
         header_timeout: fields.duration("header_timeout").unwrap_or(Duration::from_secs(15)),
         stall_timeout: fields.duration("stall_timeout").unwrap_or(Duration::from_secs(30)),
         max_head: fields.size("max_head").unwrap_or(32 * 1024),
+        tls: fields.get("tls", tls::listener),
         address: address?,
     };
     if !(8 * 1024..=1024 * 1024).contains(&config.max_head) {

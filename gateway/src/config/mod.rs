@@ -7,9 +7,10 @@
 //! | `keys.rs` | which keys there are, and what each means |
 //! | `scope.rs` | a value and its place |
 //! | `problem.rs` | what is wrong |
-//! | `listener.rs`, `upstream.rs`, `route.rs`, `filter.rs`, `flow.rs`, `shared.rs`, `aggregate.rs` | the parts |
+//! | `listener.rs`, `upstream.rs`, `route.rs`, `filter.rs`, `flow.rs`, `shared.rs`, `aggregate.rs`, `tls.rs`, `check.rs` | the parts |
 
 mod aggregate;
+mod check;
 mod filter;
 mod flow;
 mod keys;
@@ -20,15 +21,18 @@ mod scope;
 mod shared;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod upstream;
 
 pub(crate) use aggregate::PartConfig;
+pub(crate) use check::{Ask, CheckConfig};
 pub(crate) use flow::{FlowConfig, RuleKind};
 pub use keys::schema;
 pub(crate) use listener::{AccessLogConfig, ListenerConfig};
 pub use problem::{Problem, Refused};
 pub(crate) use route::{Kind, Respond, RouteConfig, Services};
 pub(crate) use shared::{Login, OnFailure, SharedLimit, StoreConfig};
+pub(crate) use tls::{TlsConfig, UpstreamTls};
 pub(crate) use upstream::{Address, From, LbPolicy, UpstreamConfig};
 
 use http::HeaderName;
@@ -107,6 +111,18 @@ impl FromStr for Config {
 }
 
 impl Config {
+    /// The first part that differs in another text and that only a start can change.
+    pub(crate) fn fixed(&self, other: &Self) -> Option<&'static str> {
+        let differs = [
+            ("listeners", self.listeners != other.listeners),
+            ("access_log", self.access_log != other.access_log),
+            ("admin", self.admin != other.admin),
+            ("limit_store", self.limit_store != other.limit_store),
+        ];
+        let rules = RuleKind::ALL.iter().map(|kind| (kind.key(), self.rules.get(kind) != other.rules.get(kind)));
+        differs.into_iter().chain(rules).find_map(|(part, differs)| differs.then_some(part))
+    }
+
     /// It has a port for operators, who want metrics there.
     pub fn has_admin(&self) -> bool {
         self.admin.is_some()

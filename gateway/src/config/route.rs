@@ -7,7 +7,7 @@ use super::{
     scope::{Fields, Scope},
 };
 use crate::{
-    filter::{Canary, Cors, HeaderMutations, Rewrite},
+    filter::{Canary, Cors, HeaderMutations, Rewrite, Sticky},
     route::{Condition, Matcher, Place, Template, Test},
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode};
@@ -30,6 +30,8 @@ pub(crate) struct RouteConfig {
     pub(crate) response_headers: HeaderMutations,
     pub(crate) cors: Option<Cors>,
     pub(crate) canaries: Vec<Canary>,
+    pub(crate) sticky: Option<Sticky>,
+    pub(crate) gzip: bool,
 }
 
 /// What becomes of the requests that a route takes.
@@ -128,6 +130,8 @@ pub(super) fn read(at: Scope<'_>) -> Option<RouteConfig> {
         response_headers: filters.response_headers,
         cors: filters.cors,
         canaries: filters.canaries,
+        sticky: filters.sticky,
+        gzip: filters.gzip,
     })
 }
 
@@ -167,7 +171,7 @@ fn respond(at: Scope<'_>) -> Option<Kind> {
     Some(Kind::Respond(Respond { status, body: fields.text("body").unwrap_or_default(), headers }))
 }
 
-pub(super) fn header(name: &str, at: Scope<'_>) -> Option<(HeaderName, HeaderValue)> {
+fn header(name: &str, at: Scope<'_>) -> Option<(HeaderName, HeaderValue)> {
     let value = at.text()?;
     let read = || Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?));
     at.read(|_| read().ok_or_else(|| format!("`{name}: {value}` is no header")))

@@ -152,3 +152,44 @@ fn the_schema_has_every_key() {
         assert!(text.contains(&format!("\"{key}\":{{")), "{key}");
     }
 }
+
+#[test]
+fn what_the_edges_want_is_told_too() {
+    let file = |listener: &str, upstream: &str, route: &str| {
+        format!(
+            "listeners: [{{address: '127.0.0.1:0', {listener}}}]
+upstreams: {{a: {{endpoints: ['h:1'], {upstream}}}}}
+routes: [{{name: r, match: {{}}, http: {{upstream: a}}, {route}}}]
+"
+        )
+    };
+    let cert = "tls: {certificates: [{cert: c, key: k}]}";
+    let config: Config = file(
+        "tls: {certificates: [{cert: c, key: k}, {cert: d, key: l}], client_ca: e, client_auth: optional}",
+        "tls: {ca: f, server_name: n, cert: g, key: m}, health_check: {kind: http, path: /h, interval: 1s}",
+        "gzip: true, sticky: {cookie: visitor}, request_headers: {set: {a: '{client.ip}', b: '{\"c\": 1}'}}",
+    )
+    .parse()
+    .unwrap();
+    let tls = config.listeners[0].tls.as_ref().unwrap();
+    assert_eq!((tls.files().count(), tls.clients.as_ref().unwrap().1), (5, false));
+    let check = config.upstreams["a"].check.as_ref().unwrap();
+    assert_eq!((&check.ask, check.interval), (&Ask::Http("/h".into()), Duration::from_secs(1)));
+    assert!(config.routes[0].gzip && config.routes[0].request_headers.asks());
+    for (listener, upstream, route, why) in [
+        ("tls: {certificates: []}", "", "", "there is no certificate"),
+        ("tls: {certificates: [{cert: c}]}", "", "", "`key` is missing"),
+        ("tls: {certificates: [{cert: c, key: k}], client_auth: optional}", "", "", "no `client_ca`"),
+        (cert, "tls: {}", "", "`ca` is missing"),
+        (cert, "tls: {ca: a, cert: b}", "", "come together"),
+        (cert, "health_check: {kind: htp}", "", "did you mean `http`?"),
+        (cert, "health_check: {path: /}", "", "`kind` is missing"),
+        (cert, "health_check: {kind: tcp, path: /}", "", "of a check of kind http"),
+        (cert, "health_check: {kind: http, path: x}", "", "`x` is no path"),
+        (cert, "", "sticky: {cookie: 'a b'}", "no name of a cookie"),
+        (cert, "", "response_headers: {add: {a: '{client.pi}'}}", "did you mean `{client.ip}`?"),
+    ] {
+        let refused = file(listener, upstream, route).parse::<Config>().unwrap_err().to_string();
+        assert!(refused.contains(why), "{why} is not in {refused}");
+    }
+}

@@ -1,6 +1,11 @@
 //! An upstream, as the file says it. Pure.
 
-use super::{keys::UPSTREAM, scope::Scope};
+use super::{
+    check::{self, CheckConfig},
+    keys::UPSTREAM,
+    scope::Scope,
+    tls::{self, UpstreamTls},
+};
 use std::time::Duration;
 
 /// Who answers.
@@ -9,6 +14,8 @@ pub(crate) struct UpstreamConfig {
     pub(crate) from: From,
     pub(crate) lb_policy: LbPolicy,
     pub(crate) connect_timeout: Duration,
+    pub(crate) tls: Option<UpstreamTls>,
+    pub(crate) check: Option<CheckConfig>,
 }
 
 /// Where its instances are known from.
@@ -51,6 +58,7 @@ pub(super) fn read(at: Scope<'_>) -> Option<UpstreamConfig> {
         _ => LbPolicy::LeastRequest,
     };
     let connect_timeout = fields.duration("connect_timeout").unwrap_or(Duration::from_secs(3));
+    let (tls, check) = (fields.get("tls", tls::upstream), fields.get("health_check", check::read));
     let endpoints = fields.each("endpoints", address);
     let registry = fields.get("registry", |at| {
         at.read(|node| {
@@ -84,7 +92,7 @@ pub(super) fn read(at: Scope<'_>) -> Option<UpstreamConfig> {
             group: fields.text("group").unwrap_or_else(|| "*".to_owned()),
         },
     };
-    Some(UpstreamConfig { from, lb_policy, connect_timeout })
+    Some(UpstreamConfig { from, lb_policy, connect_timeout, tls, check })
 }
 
 fn address(text: &str) -> Result<Address, String> {

@@ -1,6 +1,6 @@
 //! Plain HTTP, handed on: bodies stream both ways, the path is the one that was matched.
 
-use super::{announces_more, is_too_large, no_upstream, too_large};
+use super::{Matched, announces_more, is_too_large, no_upstream, too_large};
 use crate::{
     ingress::{Target, hop_by_hop},
     refusal::Refusal,
@@ -21,7 +21,7 @@ const ORIGIN: HeaderName = HeaderName::from_static("x-mainstay-origin");
 pub(super) async fn answer(
     (route, lane): (&Route, &Lane),
     target: &Target,
-    path: &str,
+    matched: &Matched,
     mut request: Request<Body>,
 ) -> Result<Response<Body>, Refusal> {
     let upstream = lane.upstream.as_ref().and_then(|upstream| upstream.http.as_ref()).ok_or_else(no_upstream)?;
@@ -29,6 +29,7 @@ pub(super) async fn answer(
     if announces_more(request.headers(), limit) {
         return Err(too_large(limit));
     }
+    let path = matched.path.as_deref().unwrap_or(&target.path);
     *request.uri_mut() = uri(path, target.query.as_deref())?;
     *request.version_mut() = Version::HTTP_11;
     if let Ok(host) = HeaderValue::from_str(&target.authority) {
@@ -38,7 +39,7 @@ pub(super) async fn answer(
         true => body,
         false => Body::new(Limited::new(body, usize::try_from(limit).unwrap_or(usize::MAX))),
     });
-    match timeout(route.config.timeout, upstream.send(request, route.config.num_retries)).await {
+    match timeout(route.config.timeout, upstream.send(request, route.config.num_retries, matched.session)).await {
         Ok(Ok(mut response)) => {
             hop_by_hop(response.headers_mut());
             response.headers_mut().remove(ORIGIN);

@@ -14,6 +14,7 @@ mod respond;
 
 use crate::{
     config::Kind,
+    filter::Session,
     ingress::Target,
     refusal::Refusal,
     snapshot::{Lane, Route},
@@ -29,6 +30,8 @@ pub(crate) struct Matched {
     pub(crate) path: Option<String>,
     /// What stands for its variables, decoded; for routes that ask for them.
     pub(crate) variables: Vec<(String, String)>,
+    /// Who comes again, where the route remembers it.
+    pub(crate) session: Option<Session>,
 }
 
 /// Lets the route answer.
@@ -42,14 +45,13 @@ pub(crate) async fn answer(
     request: Request<Body>,
 ) -> Result<Response<Body>, Refusal> {
     match &route.config.kind {
-        Kind::Http { .. } => {
-            http::answer((route, lane), target, matched.path.as_deref().unwrap_or(&target.path), request).await
-        }
-        Kind::Grpc { services, .. } => grpc::answer((route, lane), services, target, request).await,
-        Kind::Json { .. } => crate::transcode::answer((route, lane), target, request).await,
+        Kind::Http { .. } => http::answer((route, lane), target, matched, request).await,
+        // The others are put away, so that their size is not carried along by what is handed on as it is.
+        Kind::Grpc { services, .. } => Box::pin(grpc::answer((route, lane), services, target, request)).await,
+        Kind::Json { .. } => Box::pin(crate::transcode::answer((route, lane), target, request)).await,
         Kind::Aggregate(_) => {
             let query = target.query.as_deref().unwrap_or_default();
-            crate::transcode::answer_parts(route, &matched.variables, query, request).await
+            Box::pin(crate::transcode::answer_parts(route, &matched.variables, query, request)).await
         }
         Kind::Respond(said) => Ok(respond::answer(said)),
     }

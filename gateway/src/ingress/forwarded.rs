@@ -94,7 +94,9 @@ pub(crate) fn prepare(
     reserved.iter().for_each(|name| drop(headers.remove(name)));
     if !trusts {
         let told = [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST, X_REAL_IP, FORWARDED];
-        told.iter().for_each(|name| drop(headers.remove(name)));
+        if headers.keys().any(|name| told.contains(name)) {
+            told.iter().for_each(|name| drop(headers.remove(name)));
+        }
     }
     let told = told(headers);
     let client = told.iter().rev().copied().take_while(Option::is_some).flatten().find(|one| !is_trusted(*one));
@@ -126,6 +128,9 @@ fn told(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
 
 /// Takes out what says something of one connection alone, and what `Connection` names.
 pub(crate) fn hop_by_hop(headers: &mut HeaderMap) {
+    if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+        return;
+    }
     let named = headers.get_all(CONNECTION).into_iter().filter_map(|value| value.to_str().ok());
     let named: Vec<HeaderName> =
         named.flat_map(|line| line.split(',')).filter_map(|name| name.trim().parse().ok()).collect();

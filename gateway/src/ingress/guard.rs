@@ -27,7 +27,7 @@ impl<A: Accept> Accept for GuardedAccept<A> {
     fn accept(&mut self) -> BoxFuture<'_, io::Result<Accepted>> {
         Box::pin(async {
             let mut accepted = self.0.accept().await?;
-            accepted.io = Box::new(Guard { io: accepted.io, framing: Framing::default(), refused: None });
+            accepted.io = guarded(accepted.io);
             Ok(accepted)
         })
     }
@@ -35,6 +35,11 @@ impl<A: Accept> Accept for GuardedAccept<A> {
     fn local_address(&self) -> Option<SocketAddr> {
         self.0.local_address()
     }
+}
+
+/// The bytes of a connection, looked at.
+pub(super) fn guarded(io: BoxIo) -> BoxIo {
+    Box::new(Guard { io, framing: Framing::default(), refused: None })
 }
 
 /// A connection that is looked at.

@@ -1,7 +1,7 @@
 //! What the head of a request must be, over either version of HTTP, and what of it says where it is for. Pure.
 
 use super::path;
-use http::{HeaderMap, Method, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 
 /// Where a request is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +49,12 @@ pub(crate) fn read(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Ta
         && !expect.as_bytes().eq_ignore_ascii_case(b"100-continue")
     {
         return Err(refused(StatusCode::EXPECTATION_FAILED, "BAD_EXPECT", "only 100-continue can be expected"));
+    }
+    // Of HTTP/1.1 that was seen to before; HTTP/2 lets pass what HTTP/1.1 behind would read in two ways.
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).into_iter();
+    let digits = |length: &HeaderValue| !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit);
+    if lengths.next().is_some_and(|length| !digits(length)) || lengths.next().is_some() {
+        return Err(bad("there is not one Content-Length that is a number"));
     }
     let authority = authority(uri, headers)?;
     let host = host(&authority).ok_or_else(|| bad("the host is no name and no address"))?;
@@ -160,6 +166,11 @@ mod tests {
         }
         let mut headers: HeaderMap = [(header::EXPECT, "200-ok".parse().unwrap())].into_iter().collect();
         assert_eq!(read(&Method::GET, &"/a".parse().unwrap(), &headers).unwrap_err().status.as_u16(), 417);
+        for lengths in [&["1", "1"][..], &["+1"], &[""], &["1,1"]] {
+            headers.clear();
+            lengths.iter().for_each(|one| drop(headers.append(header::CONTENT_LENGTH, one.parse().unwrap())));
+            assert_eq!(read(&Method::GET, &"/a".parse().unwrap(), &headers).unwrap_err().status.as_u16(), 400);
+        }
         headers.clear();
         for n in 0..=MAX_HEADERS {
             headers.append("x", n.into());

@@ -13,6 +13,9 @@ use std::fmt::Write;
 /// # Errors
 /// What is wrong with it, in a few words.
 pub(crate) fn normal(path: &str) -> Result<String, &'static str> {
+    if is_normal(path) {
+        return Ok(path.to_owned());
+    }
     let mut out = String::with_capacity(path.len());
     let trailing = path.len() > 1 && path.ends_with('/');
     for segment in path.split('/').skip(1) {
@@ -36,6 +39,20 @@ pub(crate) fn normal(path: &str) -> Result<String, &'static str> {
         out.push('/');
     }
     Ok(out)
+}
+
+/// It certainly is in its normal form: plain letters, no dot at the beginning of a segment, no segment that is empty.
+fn is_normal(path: &str) -> bool {
+    let mut last = 0;
+    let plain = |byte: u8| {
+        let fits = match byte {
+            b'/' | b'.' => last != b'/',
+            byte => byte.is_ascii_alphanumeric() || b"-_~".contains(&byte),
+        };
+        last = byte;
+        fits
+    };
+    path.starts_with('/') && path.bytes().all(plain)
 }
 
 fn decoded(segment: &str) -> Result<String, &'static str> {

@@ -1,15 +1,16 @@
 //! An upstream of gRPC: channels of `mainstay`, one for each interface that is looked up, so that balancing, breakers, rules
 //! and connections are those of every client.
 
-use crate::config::{Address, From, LbPolicy, UpstreamConfig};
+use crate::config::{From, LbPolicy, UpstreamConfig};
 use mainstay::{
     call::{Channel, Code, Reason, Status},
-    client::{Balance, Discovery, connect_channel},
+    client::{Balance, connect_channel},
+    transport::ClientTls,
 };
-use mainstay_registry::{FixedRegistry, Hub, Instance, InstanceId};
+use mainstay_registry::{ConfigCenter, Discover};
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 /// Interfaces of one upstream that are looked up, at most: a route may take whole packages, and callers name what is in them.
@@ -19,14 +20,22 @@ const MAX_CHANNELS: usize = 256;
 #[derive(Debug)]
 pub(crate) struct GrpcUpstream {
     config: UpstreamConfig,
-    hub: Option<Hub>,
+    finds: Arc<dyn Discover>,
+    /// Where rules of operators are kept.
+    rules: Option<Arc<dyn ConfigCenter>>,
+    tls: Option<ClientTls>,
     /// By interface; of endpoints that are given once there is one channel for all.
     channels: Mutex<HashMap<String, Channel>>,
 }
 
 impl GrpcUpstream {
-    pub(super) fn new(config: UpstreamConfig, hub: Option<Hub>) -> Self {
-        Self { config, hub, channels: Mutex::default() }
+    pub(super) fn new(
+        config: UpstreamConfig,
+        finds: Arc<dyn Discover>,
+        rules: Option<Arc<dyn ConfigCenter>>,
+        tls: Option<ClientTls>,
+    ) -> Self {
+        Self { config, finds, rules, tls, channels: Mutex::default() }
     }
 
     /// The channel to those who offer an interface.
@@ -34,7 +43,7 @@ impl GrpcUpstream {
     /// # Errors
     /// UNAVAILABLE when too many are known already, or what the file says makes none.
     pub(crate) fn channel(&self, interface: &str) -> Result<Channel, Status> {
-        let key = if self.hub.is_some() { interface } else { "" };
+        let key = if matches!(self.config.from, From::Registry { .. }) { interface } else { "" };
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(channel) = channels.get(key) {
             return Ok(channel.clone());
@@ -57,28 +66,22 @@ impl GrpcUpstream {
     }
 
     fn connect(&self, interface: &str) -> Result<Channel, mainstay::Error> {
-        let (application, discovery, version, group) = match (&self.config.from, &self.hub) {
-            (From::Registry { application, version, group, .. }, Some(hub)) => {
-                (application.as_deref().unwrap_or_default(), Discovery::from(hub), version.as_str(), group.as_str())
+        let (application, version, group) = match &self.config.from {
+            From::Registry { application, version, group, .. } => {
+                (application.as_deref().unwrap_or_default(), version.as_str(), group.as_str())
             }
-            (From::Endpoints(all), _) => ("", fixed(all).into(), "", ""),
-            (From::Registry { .. }, None) => ("", FixedRegistry::new([]).into(), "", ""),
+            From::Endpoints(_) => ("", "", ""),
         };
         let balance = match self.config.lb_policy {
             LbPolicy::LeastRequest => Balance::P2c,
             LbPolicy::RoundRobin => Balance::RoundRobin,
             LbPolicy::Random => Balance::Random,
         };
-        let connect = connect_channel(interface, application).registry(discovery).version(version).group(group);
+        let connect = connect_channel(interface, application).registry(self.finds.clone()).rules(self.rules.clone());
+        let mut connect = connect.version(version).group(group);
+        if let Some(tls) = self.tls.clone() {
+            connect = connect.tls(tls);
+        }
         connect.balance(balance).connect_timeout(self.config.connect_timeout).build()
     }
-}
-
-fn fixed(endpoints: &[Address]) -> FixedRegistry {
-    FixedRegistry::new(endpoints.iter().map(|at| {
-        let mut instance = Instance::new("", at.host.as_str(), at.port);
-        instance.id = InstanceId::new(format!("{}:{}", at.host, at.port));
-        instance.started_at = 0;
-        instance
-    }))
 }

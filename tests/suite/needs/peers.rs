@@ -12,6 +12,7 @@ use crate::build::cargo;
 const PYTHON_PACKAGES: &[&str] =
     &["grpcio", "grpcio-reflection", "grpcio-health-checking", "googleapis-common-protos", "protobuf"];
 const GRPC_GO: &str = "google.golang.org/grpc/interop/client@v1.85.0";
+const H2SPEC: &str = "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible";
 const GO_REDIS: &str = "tests/interop/redis/go";
 const REDIS_RS: &str = "tests/interop/redis/rs";
 const JAVA_REDIS: &str = "tests/interop/redis/java";
@@ -36,6 +37,15 @@ pub(super) fn grpc_go() -> Result<(), String> {
     made("grpc-go's interop client", &bin.join("client.version"), GRPC_GO, || {
         go_is_new_enough()?;
         run(Command::new("go").args(["install", GRPC_GO]).env("GOBIN", &bin))
+    })
+}
+
+/// h2spec.
+pub(super) fn h2spec() -> Result<(), String> {
+    let bin = tree::peers().join("bin");
+    made("h2spec", &bin.join("h2spec.version"), H2SPEC, || {
+        go_is_new_enough()?;
+        run(Command::new("go").args(["install", H2SPEC]).env("GOBIN", &bin))
     })
 }
 

@@ -6,7 +6,7 @@ use std::{
     net::TcpStream,
 };
 
-fn ask(address: &str, path: &str, host: &str) -> Answer {
+pub(crate) fn ask(address: &str, path: &str, host: &str) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n").unwrap();
     Answer::read(&mut BufReader::new(stream), false).unwrap()

@@ -24,9 +24,23 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Starts one on a free port; `rest` is the file without its listener.
     pub(crate) fn start(rest: &str) -> Self {
+        Self::of("mainstay-gateway", &text(rest))
+    }
+
+    /// The same, whose listener has `more`.
+    pub(crate) fn listening(more: &str, rest: &str) -> Self {
+        Self::of("mainstay-gateway", &format!("listeners: [{{address: '127.0.0.1:0', {more}}}]\n{rest}"))
+    }
+
+    /// The same by another program.
+    pub(crate) fn program(name: &str, rest: &str) -> Self {
+        Self::of(name, &text(rest))
+    }
+
+    fn of(program: &str, text: &str) -> Self {
         let place = Scratch::new("gateway").unwrap();
-        let file = place.write("gateway.yaml", text(rest)).unwrap();
-        let mut command = Command::new(tree::built("mainstay-gateway"));
+        let file = place.write("gateway.yaml", text).unwrap();
+        let mut command = Command::new(tree::built(program));
         command.arg(&file);
         let mut process = Process::spawn("gateway", command).unwrap();
         let address = process.line(SOON, "listening ");

@@ -4,6 +4,7 @@
 //! request against 15.9). A connection is given back when the answer on it has been read, and used again newest first, so
 //! that those that are not needed grow old and go.
 
+use crate::filter::mixed;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body as _, Frame, SizeHint};
@@ -12,7 +13,10 @@ use hyper::{
     client::conn::http1::{Builder, SendRequest},
 };
 use hyper_util::rt::TokioIo;
-use mainstay::edge::{Body, BoxError};
+use mainstay::{
+    edge::{Body, BoxError},
+    transport::{Connect, Target},
+};
 use std::{
     io,
     pin::Pin,
@@ -23,10 +27,7 @@ use std::{
     task::{Context, Poll, ready},
     time::Duration,
 };
-use tokio::{
-    net::TcpStream,
-    time::{Instant, timeout},
-};
+use tokio::time::{Instant, timeout};
 
 /// Idle connections that are kept, at most.
 const MAX_IDLE: usize = 256;
@@ -42,8 +43,10 @@ const MAX_HEAD: usize = 64 * 1024;
 /// An endpoint.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
-    pub(crate) host: String,
-    pub(crate) port: u16,
+    pub(crate) target: Target,
+    /// The same for the same address, everywhere.
+    pub(super) key: u64,
+    connect: Arc<dyn Connect>,
     idle: Mutex<Vec<Idle>>,
     active: AtomicUsize,
     birth: Instant,
@@ -67,10 +70,11 @@ pub(super) struct Leased {
 }
 
 impl Endpoint {
-    pub(super) fn new(host: &str, port: u16) -> Self {
+    pub(super) fn new(host: &str, port: u16, connect: Arc<dyn Connect>) -> Self {
         Self {
-            host: host.to_owned(),
-            port,
+            target: Target::new(host, port),
+            key: mixed(0, format!("{host}:{port}").as_bytes()),
+            connect,
             idle: Mutex::default(),
             active: AtomicUsize::new(0),
             birth: Instant::now(),
@@ -118,8 +122,7 @@ impl Endpoint {
     }
 
     async fn connect(&self) -> io::Result<SendRequest<Body>> {
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
-        stream.set_nodelay(true)?;
+        let stream = self.connect.connect(&self.target).await?;
         let mut builder = Builder::new();
         let (send, connection) = builder
             .max_headers(MAX_HEADERS)

@@ -9,12 +9,16 @@ mod pick;
 
 pub(crate) use endpoint::Endpoint;
 
-use crate::config::{Address, LbPolicy};
+use super::wire::Wire;
+use crate::{
+    config::{Address, LbPolicy, UpstreamConfig},
+    filter::Session,
+};
 use arc_swap::ArcSwap;
 use endpoint::{Active, answer, copy};
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
-use mainstay::edge::Body;
+use mainstay::{edge::Body, transport::Connect};
 use mainstay_registry::{Change, Changes, InstanceId};
 use pick::{Seen, pick};
 use std::{
@@ -89,20 +93,21 @@ impl Failed {
 
 impl HttpUpstream {
     /// Of endpoints that are given once.
-    pub(crate) fn fixed(endpoints: &[Address], lb_policy: LbPolicy, connect_timeout: Duration) -> Self {
-        let all = endpoints.iter().map(|at| Arc::new(Endpoint::new(&at.host, at.port))).collect();
-        Self::of(Shared { endpoints: ArcSwap::from_pointee(all), ..Shared::default() }, lb_policy, connect_timeout)
+    pub(super) fn fixed(endpoints: &[Address], config: &UpstreamConfig, wire: &Wire) -> Self {
+        let all = endpoints.iter().map(|at| Arc::new(Endpoint::new(&at.host, at.port, wire.http1.clone()))).collect();
+        Self::of(Shared { endpoints: ArcSwap::from_pointee(all), ..Shared::default() }, config)
     }
 
     /// Of those that a registry tells of.
-    pub(crate) fn following(changes: Changes, lb_policy: LbPolicy, connect_timeout: Duration) -> Self {
-        let mut upstream = Self::of(Shared::default(), lb_policy, connect_timeout);
-        upstream.follower = Some(tokio::spawn(follow(upstream.shared.clone(), changes)));
+    pub(super) fn following(changes: Changes, config: &UpstreamConfig, wire: &Wire) -> Self {
+        let mut upstream = Self::of(Shared::default(), config);
+        upstream.follower = Some(tokio::spawn(follow(upstream.shared.clone(), changes, wire.http1.clone())));
         upstream
     }
 
-    fn of(shared: Shared, lb_policy: LbPolicy, connect_timeout: Duration) -> Self {
+    fn of(shared: Shared, config: &UpstreamConfig) -> Self {
         let (turn, dice) = (AtomicUsize::new(0), RandomState::new());
+        let (lb_policy, connect_timeout) = (config.lb_policy, config.connect_timeout);
         Self { shared: Arc::new(shared), lb_policy, connect_timeout, turn, dice, follower: None }
     }
 
@@ -111,15 +116,21 @@ impl HttpUpstream {
         self.shared.endpoints.load_full()
     }
 
-    /// Sends a request and waits for the head of its answer. `retries` bounds how often it is sent again.
+    /// Sends a request and waits for the head of its answer. `retries` bounds how often it is sent again; a `session` goes where
+    /// it went before, as long as that is well.
     ///
     /// # Errors
     /// Why there is no answer. Cancel safe: dropping it closes the connection that it is on.
-    pub(crate) async fn send(&self, mut request: Request<Body>, retries: u32) -> Result<Response<Body>, Failed> {
+    pub(crate) async fn send(
+        &self,
+        mut request: Request<Body>,
+        retries: u32,
+        session: Option<Session>,
+    ) -> Result<Response<Body>, Failed> {
         let repeatable = request.body().is_end_stream() && is_idempotent(request.method());
         let (mut tried, mut left, mut fresh): (Vec<Arc<Endpoint>>, _, _) = (Vec::new(), retries, false);
         loop {
-            let endpoint = self.pick(&tried).await?;
+            let endpoint = self.pick(&tried, session).await?;
             let active = Active::at(&endpoint);
             let mut leased = match endpoint.lease(fresh, self.connect_timeout).await {
                 Ok(leased) => leased,
@@ -168,7 +179,7 @@ impl HttpUpstream {
         }
     }
 
-    async fn pick(&self, tried: &[Arc<Endpoint>]) -> Result<Arc<Endpoint>, Failed> {
+    async fn pick(&self, tried: &[Arc<Endpoint>], session: Option<Session>) -> Result<Arc<Endpoint>, Failed> {
         let known = async {
             loop {
                 let mut changed = std::pin::pin!(self.shared.changed.notified());
@@ -183,12 +194,16 @@ impl HttpUpstream {
             timeout(PATIENCE, known).await.map_err(|_| Failed::Nobody)?;
         }
         let all = self.shared.endpoints.load_full();
+        if let [only] = all.as_slice() {
+            return Ok(only.clone());
+        }
         let seen: Vec<_> = all
             .iter()
             .map(|endpoint| Seen {
                 active: endpoint.active(),
                 ejected: endpoint.is_ejected(),
                 tried: tried.iter().any(|tried| Arc::ptr_eq(tried, endpoint)),
+                affinity: session.map(|session| session.affinity(endpoint.key)),
             })
             .collect();
         let turn = self.turn.fetch_add(1, Relaxed);
@@ -204,11 +219,12 @@ impl Drop for HttpUpstream {
 }
 
 /// Who changed and who stayed: an endpoint keeps its connections as long as its id, host and port stay.
-async fn follow(shared: Arc<Shared>, mut changes: Changes) {
+async fn follow(shared: Arc<Shared>, mut changes: Changes, connect: Arc<dyn Connect>) {
     let mut known: BTreeMap<InstanceId, Arc<Endpoint>> = BTreeMap::new();
     let endpoint = |known: &BTreeMap<InstanceId, Arc<Endpoint>>, instance: &mainstay_registry::Instance| {
-        let same = known.get(&instance.id).filter(|one| one.host == instance.host && one.port == instance.port);
-        same.cloned().unwrap_or_else(|| Arc::new(Endpoint::new(&instance.host, instance.port)))
+        let same =
+            known.get(&instance.id).filter(|one| one.target.host == instance.host && one.target.port == instance.port);
+        same.cloned().unwrap_or_else(|| Arc::new(Endpoint::new(&instance.host, instance.port, connect.clone())))
     };
     while let Some(change) = changes.next().await {
         match change {

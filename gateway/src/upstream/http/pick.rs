@@ -11,6 +11,8 @@ pub(super) struct Seen {
     pub(super) ejected: bool,
     /// This request was there already.
     pub(super) tried: bool,
+    /// How much the session of the request is drawn there, if it has one.
+    pub(super) affinity: Option<u64>,
 }
 
 /// Picks one; `None` when there is none.
@@ -24,6 +26,11 @@ pub(super) fn pick(policy: LbPolicy, seen: &[Seen], random: u64, turn: usize) ->
         let all: Vec<usize> = (0..seen.len()).filter(|at| wanted(&seen[*at])).collect();
         (!all.is_empty()).then_some(all)
     })?;
+    if let Some(at) =
+        usable.iter().copied().filter(|at| seen[*at].affinity.is_some()).max_by_key(|at| seen[*at].affinity)
+    {
+        return Some(at);
+    }
     let draw = |random: u64| usable[(random % usable.len() as u64) as usize];
     Some(match policy {
         LbPolicy::RoundRobin => usable[turn % usable.len()],
@@ -40,7 +47,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const IDLE: Seen = Seen { active: 0, ejected: false, tried: false };
+    const IDLE: Seen = Seen { active: 0, ejected: false, tried: false, affinity: None };
 
     #[test]
     fn policies() {
@@ -53,13 +60,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_session_goes_where_it_is_drawn_most_as_long_as_that_is_well() {
+        let drawn = |affinity| Seen { affinity: Some(affinity), ..IDLE };
+        let mut seen = [drawn(3), drawn(9), drawn(5)];
+        assert_eq!(pick(LbPolicy::Random, &seen, 0, 0), Some(1));
+        seen[1].ejected = true;
+        assert_eq!(pick(LbPolicy::RoundRobin, &seen, 0, 0), Some(2));
+        seen[2].tried = true;
+        assert_eq!(pick(LbPolicy::LeastRequest, &seen, 0, 0), Some(0));
+    }
+
     proptest! {
         #[test]
         fn the_better_come_first(
             seen in prop::collection::vec((0usize..9, any::<bool>(), any::<bool>()), 0..8), random: u64, turn: usize,
             policy in prop::sample::select(vec![LbPolicy::LeastRequest, LbPolicy::RoundRobin, LbPolicy::Random]),
         ) {
-            let seen: Vec<_> = seen.into_iter().map(|(active, ejected, tried)| Seen { active, ejected, tried }).collect();
+            let seen: Vec<_> = seen.into_iter().map(|(active, ejected, tried)| Seen { active, ejected, tried, affinity: None }).collect();
             let class = |one: &Seen| (one.tried, one.ejected);
             match pick(policy, &seen, random, turn) {
                 None => prop_assert!(seen.is_empty()),
