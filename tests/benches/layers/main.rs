@@ -8,6 +8,7 @@ mod layers;
 mod memory;
 mod recorder;
 mod stack;
+mod token;
 
 use mainstay::bench::Field;
 use mainstay::call::{Frame, Invocation, Kind, Method, Payload};
@@ -68,7 +69,11 @@ fn main() -> ExitCode {
     // The first of all: what it measures is what the process grows by.
     let known_mb = wanted("picks").then(|| runtime.block_on(memory::measure()));
     let stacks = wanted("stacks").then(|| runtime.block_on(stack::measure(rounds)));
-    let layers = wanted("layers").then(|| runtime.block_on(layers::measure(rounds)));
+    let layers = wanted("layers").then(|| {
+        let mut all = runtime.block_on(layers::measure(rounds));
+        all.extend(token::measure(rounds));
+        all
+    });
     let picks = wanted("picks").then(|| Picks {
         by: BALANCERS.map(|(name, balance)| (name, SIZES.map(|size| pick(size, balance)))).into(),
         ruled: SIZES.map(|size| timed(&Field::ruled(size, Balance::P2c, CANARY))),
