@@ -76,6 +76,11 @@ impl Caller {
         self.0.proof.is_proof()
     }
 
+    /// All that its token says.
+    pub fn claims(&self) -> &Map<String, Value> {
+        &self.0.claims
+    }
+
     /// What its token says under this name.
     pub fn claim(&self, name: &str) -> Option<&Value> {
         self.0.claims.get(name)

@@ -12,12 +12,12 @@ use std::fmt;
 /// A key that tokens are checked with. It takes tokens of its own algorithm alone, whatever they say.
 #[derive(Clone)]
 pub struct JwtKey {
-    id: Option<String>,
-    kind: Kind,
+    pub(super) id: Option<String>,
+    pub(super) kind: Kind,
 }
 
 #[derive(Clone)]
-enum Kind {
+pub(super) enum Kind {
     Hs256(hmac::Key),
     Rs256(UnparsedPublicKey<Vec<u8>>),
     Es256(UnparsedPublicKey<Vec<u8>>),
@@ -68,12 +68,7 @@ impl JwtKey {
 
     /// Whether it may have signed a token of this algorithm that names this key.
     pub(super) fn is_for(&self, algorithm: &str, id: Option<&str>) -> bool {
-        let own = match self.kind {
-            Kind::Hs256(_) => "HS256",
-            Kind::Rs256(_) => "RS256",
-            Kind::Es256(_) => "ES256",
-        };
-        own == algorithm && (id.is_none() || self.id.is_none() || self.id.as_deref() == id)
+        self.kind.algorithm() == algorithm && (id.is_none() || self.id.is_none() || self.id.as_deref() == id)
     }
 
     /// It is a public key, which takes long to check.
@@ -86,6 +81,16 @@ impl JwtKey {
         match &self.kind {
             Kind::Hs256(key) => hmac::verify(key, message, signature).is_ok(),
             Kind::Rs256(key) | Kind::Es256(key) => key.verify(message, signature).is_ok(),
+        }
+    }
+}
+
+impl Kind {
+    pub(super) fn algorithm(&self) -> &'static str {
+        match self {
+            Self::Hs256(_) => "HS256",
+            Self::Rs256(_) => "RS256",
+            Self::Es256(_) => "ES256",
         }
     }
 }
@@ -114,7 +119,7 @@ fn public(pem: &str) -> Option<Kind> {
 }
 
 /// How many bits the modulus of an RSA key has, to the next eight.
-fn modulus(key: &[u8]) -> Option<usize> {
+pub(super) fn modulus(key: &[u8]) -> Option<usize> {
     let (numbers, _) = element(key, 0x30)?;
     let (modulus, _) = element(numbers, 0x02)?;
     let significant = modulus.iter().position(|byte| *byte != 0)?;

@@ -6,7 +6,7 @@
 //! | `rules.rs` | who may call what |
 //! | `guard.rs` | [`Auth`]: from a call to its caller, and to yes or no |
 //! | `layer.rs` | the layer of the server stack |
-//! | `token.rs`, `jwt.rs`, `key.rs`, `signed.rs` | bearer tokens: the port, and signed ones (feature `jwt`) |
+//! | `token.rs`, `jwt.rs`, `key.rs`, `jwk.rs`, `signed.rs` | bearer tokens: the port, and signed ones (feature `jwt`) |
 //! | `credential.rs`, `freshness.rs`, `keeper.rs` | a client's token: what it is, when to fetch the next one, the one task that does |
 //!
 //! A proof is a certificate of mutual TLS, a signed token, or Dubbo's token that all of a service's consumers share. A name
@@ -23,6 +23,8 @@ mod caller;
 mod credential;
 mod freshness;
 mod guard;
+#[cfg(feature = "jwt")]
+mod jwk;
 #[cfg(feature = "jwt")]
 mod jwt;
 mod keeper;
