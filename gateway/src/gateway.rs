@@ -2,13 +2,14 @@
 
 use crate::{
     access::Log,
-    admin,
+    admin::{Admin, Operators},
     builder::Builder,
-    config::{Config, FlowConfig, ListenerConfig, RuleKind},
+    config::{AdminConfig, Config, FlowConfig, ListenerConfig, RuleKind, RulesFrom},
     flow::{self, Limits, Shared, Source},
     ingress::{Certificates, GuardedAccept},
     meters,
     reload::ReloadError,
+    risk::{self, Risk},
     snapshot::BadUpstream,
     stack::Stack,
     versions::Versions,
@@ -18,6 +19,7 @@ use mainstay::{
     server::{Running, Server},
     transport::{Http1Limits, Http2Limits, TcpAccept, TlsError},
 };
+use mainstay_registry::ConfigKey;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 
@@ -28,7 +30,8 @@ pub struct Gateway {
     running: Vec<Running>,
     admin: Option<Running>,
     log: Option<Log>,
-    /// Follow the rules of flow control, and files of certificates.
+    risk: Risk,
+    /// They follow the rules of flow control, those of risk, and files of certificates.
     following: Vec<JoinHandle<()>>,
 }
 
@@ -61,6 +64,12 @@ pub enum StartError {
     /// The config centre of some rules, or the store of shared limits, cannot be.
     #[error("{0}: {1}")]
     Rules(&'static str, String),
+    /// What lies on disk of risk control cannot be read.
+    #[error("risk: {0}")]
+    Risk(String),
+    /// A token of the admin port cannot be read.
+    #[error("admin: {0}")]
+    Admin(String),
 }
 
 impl Gateway {
@@ -93,14 +102,23 @@ impl Gateway {
         for (kind, config) in &config.rules {
             sources.push((*kind, source(config).map_err(|why| StartError::Rules(kind.key(), why))?));
         }
-        let operators = config.admin;
-        let versions = Arc::new(Versions::begin(config)?);
+        let risk_source = match &config.risk.rules {
+            Some(RulesFrom::File(path)) => Some(Source::File(path.clone())),
+            Some(RulesFrom::Center { url, key }) => {
+                Some(center(url, key).map_err(|why| StartError::Rules("risk_rules", why))?)
+            }
+            Some(RulesFrom::Inline(_)) | None => None,
+        };
+        let risk = Risk::open(&config.risk).map_err(StartError::Risk)?;
+        let operators = config.admin.clone();
+        let versions = Arc::new(Versions::begin(config, risk.clone())?);
         let (current, filters) = (versions.current.clone(), Arc::<[_]>::from(builder.filters));
         let (mut running, mut following) = (Vec::new(), Vec::new());
         for listener in listeners {
             let accept = TcpAccept::bind(listener.address).await;
             let accept = accept.map_err(|source| StartError::Listen { address: listener.address, source })?;
-            let stack = Stack::new(current.clone(), &listener, filters.clone(), limits.clone(), log.clone());
+            let stack =
+                Stack::new(current.clone(), &listener, filters.clone(), (limits.clone(), risk.clone()), log.clone());
             let server = server(&listener).mount("/", stack);
             let address = listener.address;
             let secured = listener.tls.as_ref().map(Certificates::read).transpose();
@@ -114,8 +132,10 @@ impl Gateway {
             });
         }
         let admin = match operators {
-            Some(address) => {
-                let started = admin::start(address, versions.clone(), limits.clone(), metrics).await;
+            Some(AdminConfig { address, tokens }) => {
+                let operators = Operators::read(&tokens).map_err(StartError::Admin)?;
+                let admin = Admin::new(versions.clone(), limits.clone(), metrics, operators, risk.clone());
+                let started = admin.start(address).await;
                 Some(started.map_err(|source| StartError::Listen { address, source })?)
             }
             None => None,
@@ -127,7 +147,8 @@ impl Gateway {
                 following.push(tokio::spawn(flow::watch(limits.clone())));
             }
         }
-        Ok(Self { versions, running, admin, log, following })
+        following.extend(risk_source.map(|source| tokio::spawn(risk::follow(source, risk.clone()))));
+        Ok(Self { versions, running, admin, log, risk, following })
     }
 
     /// Where it listens.
@@ -191,6 +212,8 @@ impl Gateway {
             // Probes and pages were answered to the end.
             admin.drain(Duration::from_millis(100)).await;
         }
+        let risk = self.risk.clone();
+        let _ = tokio::task::spawn_blocking(move || risk.flush()).await;
         if let Some(log) = self.log.clone() {
             // Its wait is bounded; a runtime that ends has nobody left to wait for.
             let _ = tokio::task::spawn_blocking(move || log.to.flush()).await;
@@ -203,12 +226,14 @@ impl Gateway {
 fn source(config: &FlowConfig) -> Result<Source, String> {
     match config {
         FlowConfig::File(path) => Ok(Source::File(path.clone())),
-        FlowConfig::Center { url, key } => {
-            let hub = mainstay_registry::connect(url).map_err(|error| error.to_string())?;
-            let center = hub.config_center().map_err(|error| error.to_string())?;
-            Ok(Source::Center(center, key.clone()))
-        }
+        FlowConfig::Center { url, key } => center(url, key),
     }
+}
+
+fn center(url: &str, key: &ConfigKey) -> Result<Source, String> {
+    let hub = mainstay_registry::connect(url).map_err(|error| error.to_string())?;
+    let center = hub.config_center().map_err(|error| error.to_string())?;
+    Ok(Source::Center(center, key.clone()))
 }
 
 /// A server of ours that brings nothing along.

@@ -14,10 +14,12 @@
 //! | `route/` | which route takes a request |
 //! | `filter/` | what a route changes on the way, and which of its lanes a request takes |
 //! | `flow/` | flow control by Sentinel's rules |
+//! | `auth/` | who asks, as far as it can be proved |
+//! | `risk/` | who is refused, and why |
 //! | `handle/` | what becomes of it, by the route's kind |
 //! | `transcode/` | JSON for services of gRPC |
 //! | `upstream/` | who answers |
-//! | `admin/` | what operators see |
+//! | `admin/` | what operators see and change |
 //! | `access/` | a line for each request |
 //! | `meters.rs` | what is counted |
 //! | `refusal.rs` | what the gateway answers itself |
@@ -25,6 +27,7 @@
 
 mod access;
 mod admin;
+mod auth;
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod bench;
@@ -40,6 +43,7 @@ mod ingress;
 mod meters;
 mod refusal;
 mod reload;
+mod risk;
 mod route;
 mod snapshot;
 mod stack;
@@ -53,4 +57,5 @@ pub use filter::Filter;
 pub use gateway::{Gateway, StartError};
 pub use mainstay::{call::BoxFuture, edge::Body};
 pub use reload::ReloadError;
+pub use risk::{RuleCost, rule_cost};
 pub use snapshot::BadUpstream;

@@ -25,6 +25,8 @@ pub(crate) struct Refusal {
     /// For people; nothing of who answers behind.
     pub(crate) message: String,
     pub(crate) retry_after: Option<Duration>,
+    /// What callers of plain HTTP are told, in the place of a status as JSON.
+    pub(crate) body: Option<String>,
     /// Further headers of the answer.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -32,7 +34,7 @@ pub(crate) struct Refusal {
 impl Refusal {
     pub(crate) fn new(status: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
         let (reason, message) = (Cow::Borrowed(reason), message.into());
-        Self { status, reason, message, retry_after: None, headers: Vec::new() }
+        Self { status, reason, message, retry_after: None, body: None, headers: Vec::new() }
     }
 
     /// The same with one more header.
@@ -50,6 +52,9 @@ impl Refusal {
         if let Some(after) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_millis().div_ceil(1000).max(1) as u64));
         }
+        if self.headers.iter().any(|(name, _)| *name == header::CONTENT_TYPE) {
+            headers.remove(header::CONTENT_TYPE);
+        }
         headers.extend(self.headers);
         response
     }
@@ -64,6 +69,13 @@ impl Refusal {
     }
 
     fn json(&self) -> Response<Body> {
+        if let Some(body) = &self.body {
+            let mut response = Response::new(Body::from(body.clone()));
+            *response.status_mut() = self.status;
+            let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+            response.headers_mut().insert(header::CONTENT_TYPE, kind);
+            return response;
+        }
         let info = json!({
             "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": self.reason, "domain": DOMAIN,
         });
@@ -84,10 +96,12 @@ pub(crate) fn speaks_grpc(headers: &HeaderMap) -> bool {
 fn code(status: StatusCode) -> Code {
     match status.as_u16() {
         400 | 414 | 417 | 431 => Code::InvalidArgument,
-        401 => Code::Unauthenticated,
+        // Also a redirect to where one logs in.
+        300..=399 | 401 => Code::Unauthenticated,
         403 => Code::PermissionDenied,
         404 | 405 | 501 => Code::Unimplemented,
         413 | 429 => Code::ResourceExhausted,
+        428 => Code::FailedPrecondition,
         499 => Code::Cancelled,
         502 | 503 => Code::Unavailable,
         408 | 504 => Code::DeadlineExceeded,

@@ -2,6 +2,7 @@
 //! of a change.
 
 use crate::{
+    auth::Desk,
     config::{Config, Kind, PartConfig, RouteConfig, Services},
     filter,
     meters::Meters,
@@ -10,7 +11,7 @@ use crate::{
     upstream::{Upstream, UpstreamError},
 };
 use http::{HeaderMap, HeaderValue};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, error::Error, sync::Arc};
 
 /// What is in force.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(crate) struct Snapshot {
     pub(crate) upstreams: BTreeMap<String, Arc<Upstream>>,
     pub(crate) routes: Vec<Arc<Route>>,
     pub(crate) table: Table<Arc<Route>>,
+    /// Who is asked who asks.
+    pub(crate) desk: Desk,
 }
 
 /// A route at work.
@@ -46,12 +49,18 @@ pub(crate) struct Lane {
     pub(crate) tag: Option<HeaderValue>,
 }
 
-/// An upstream that cannot be.
+/// An upstream, or a way to know who asks, that cannot be.
 #[derive(Debug, thiserror::Error)]
-#[error("upstreams.{name}: {source}")]
+#[error("{place}: {source}")]
 pub struct BadUpstream {
-    name: String,
-    source: UpstreamError,
+    place: String,
+    source: Box<dyn Error + Send + Sync>,
+}
+
+impl BadUpstream {
+    fn new(place: String, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { place, source: source.into() }
+    }
 }
 
 impl Snapshot {
@@ -67,16 +76,18 @@ impl Snapshot {
             let upstream = match kept {
                 Some(upstream) => upstream.clone(),
                 None => {
-                    let bad = |source| BadUpstream { name: name.clone(), source };
+                    let bad = |source: UpstreamError| BadUpstream::new(format!("upstreams.{name}"), source);
                     Arc::new(Upstream::new(wanted).map_err(bad)?)
                 }
             };
             upstreams.insert(name.clone(), upstream);
         }
+        let desk = Desk::new(&config.auth, &upstreams, old.map(|old| &old.desk));
+        let desk = desk.map_err(|(name, why)| BadUpstream::new(format!("auth.{name}"), why))?;
         let routes: Vec<_> = config.routes.iter().map(|route| Route::new(route, &upstreams, old)).collect();
         let table = Table::new(routes.iter().map(|route| (route.config.matcher.clone(), route.clone())));
         let version = old.map_or(1, |old| old.version + 1);
-        Ok(Self { version, config, upstreams, routes, table })
+        Ok(Self { version, config, upstreams, routes, table, desk })
     }
 }
 

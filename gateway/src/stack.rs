@@ -7,16 +7,22 @@
 //! 4. The **head** is understood or refused, and has one form from here on: what is matched is what is forwarded.
 //! 5. **Whose word counts**: the client's address, and which headers are believed. It stands before the route, since routes ask
 //!    for headers, and before everything that limits clients.
-//! 6. The **route** is found in one snapshot of the file; the request keeps that snapshot to its end. A preflight of a script
+//! 6. The **deny list** refuses, by address and by whoever the request says it is from: before a route is looked for, and
+//!    before anything that costs.
+//! 7. The **route** is found in one snapshot of the file; the request keeps that snapshot to its end. A preflight of a script
 //!    (CORS) is answered here: it asks for a route and brings nothing that a limit should count.
-//! 7. **Flow control** begins with what the gateway as a whole bears: that a request is refused there costs the least. Then it
-//!    counts what the route lets in: who may, each client, all together, and at last whether the route is given up for a while.
-//!    It stands below everything that refuses for nothing, so that such requests take no place, and above the kinds, so that
-//!    what waits or is refused has cost no upstream anything.
-//! 8. The **lane** is chosen: the main one, or a canary with its colour. What the route makes of headers and path is made then.
-//! 9. A user's **own filters** see what the route has taken, in the order in which they were added, and answers in the other.
-//! 10. The **kind** of the route answers: plain HTTP, gRPC, JSON or a fixed answer. What may be sent again is sent again below
-//!    here, by the upstream; nothing above repeats.
+//! 8. **What the gateway bears** as a whole comes next: that a request is refused there costs the least.
+//! 9. **Who asks** is found out, if the route wants that: by a token, a key, a signature, or the word of another service. It stands
+//!    below the route, which says what it wants, and above all that asks for an account; the deny list is asked again.
+//! 10. **Risk** counts the request and asks the rules about it: who is not let through has cost no upstream anything, and takes no
+//!     place among those that flow control counts. How a request was answered is counted when it is.
+//! 11. **Flow control** counts what the route lets in: who may, each client, all together, and at last whether the route is given
+//!     up for a while. It stands below everything that refuses for nothing, so that such requests take no place, and above the
+//!     kinds, so that what waits or is refused has cost no upstream anything.
+//! 12. The **lane** is chosen: the main one, or a canary with its colour. What the route makes of headers and path is made then.
+//! 13. A user's **own filters** see what the route has taken, in the order in which they were added, and answers in the other.
+//! 14. The **kind** of the route answers: plain HTTP, gRPC, JSON or a fixed answer. What may be sent again is sent again below
+//!     here, by the upstream; nothing above repeats.
 //!
 //! What a request is refused for on the way, it is told in its own dialect (`refusal.rs`).
 
@@ -29,6 +35,7 @@ use crate::{
     ingress::{self, Cidr, Target},
     meters,
     refusal::Refusal,
+    risk::{Case, DECISION, Facts, Risk, Who},
     route::{Asked, Capture},
     snapshot::{Route, Snapshot},
 };
@@ -75,6 +82,7 @@ struct Inner {
     /// `http` or `https`.
     scheme: &'static str,
     limits: Limits,
+    risk: Risk,
     log: Option<Log>,
     dice: RandomState,
     throws: AtomicU64,
@@ -96,13 +104,13 @@ impl Stack {
         current: Arc<ArcSwap<Snapshot>>,
         listener: &ListenerConfig,
         filters: Arc<[Arc<dyn Filter>]>,
-        limits: Limits,
+        (limits, risk): (Limits, Risk),
         log: Option<Log>,
     ) -> Self {
         let (dice, throws) = (RandomState::new(), AtomicU64::new(0));
         let (trusted, scheme) =
             (listener.trusted_proxies.clone(), if listener.tls.is_some() { "https" } else { "http" });
-        Self(Arc::new(Inner { current, trusted, filters, scheme, limits, log, dice, throws }))
+        Self(Arc::new(Inner { current, trusted, filters, scheme, limits, risk, log, dice, throws }))
     }
 }
 
@@ -183,6 +191,12 @@ impl Inner {
         (seen.line.host, seen.line.path) = (target.host.clone(), target.path.clone());
         let how = (self.scheme, target.authority.as_str());
         seen.line.client = ingress::prepare(request.headers_mut(), peer, how, &self.trusted);
+        snapshot.desk.strip(request.headers_mut());
+        let who = snapshot.config.risk.subjects.who(seen.line.client, request.headers());
+        if let Some(refusal) = self.risk.denies(&who, snapshot.version) {
+            return Err(refusal);
+        }
+        seen.line.listed = self.risk.listed(&who);
         let query = target.query.as_deref().unwrap_or_default();
         let asked = Asked {
             host: &target.host,
@@ -205,10 +219,15 @@ impl Inner {
         let route = route.clone();
         seen.line.route = Some(route.config.name.clone());
         seen.route = Some(route.clone());
-        let origin = snapshot.config.origin_header.as_ref().and_then(|name| asked.headers.get(name)?.to_str().ok());
+        let captured: Vec<_> = captures.iter().map(Captured::from).collect();
+        let entered = self.limits.enter()?;
+        let (mut request, case) = self.known(snapshot, &route, &target, request, (who, &mut seen.line)).await?;
+        let captures: Vec<_> = captured.iter().map(Captured::capture).collect();
+        let (method, headers) = (request.method(), request.headers());
+        let asked = Asked { host: &target.host, path: &target.path, query, method, headers };
+        let origin = snapshot.config.origin_header.as_ref().and_then(|name| headers.get(name)?.to_str().ok());
         let asks = Asks { asked, client: seen.line.client, captures: &captures, origin };
-        let places =
-            self.limits.admit(&route.config.name, asks, &snapshot.config.shared_limits, self.limits.enter()?).await?;
+        let places = self.limits.admit(&route.config.name, asks, &snapshot.config.shared_limits, entered).await?;
         let random = self.dice.hash_one(self.throws.fetch_add(1, Relaxed));
         seen.session = route.config.sticky.as_ref().map(|sticky| sticky.session(request.headers(), random));
         let draw = seen.session.map_or(random, |session| session.draw(&route.config.name));
@@ -227,7 +246,55 @@ impl Inner {
             Some(answer) => Ok(answer),
             None => handle::answer((&route, lane), &target, &matched, request).await,
         };
+        self.tell(case, &answer);
         flow::hold(places, answer)
+    }
+
+    /// Who asks for a route is known from here on, and no rule of risk keeps the request back.
+    async fn known(
+        &self,
+        snapshot: &Snapshot,
+        route: &Route,
+        target: &Target,
+        request: Request<Body>,
+        (mut who, line): (Who, &mut Line),
+    ) -> Result<(Request<Body>, Case), Refusal> {
+        let facts = || Facts::of(request.method(), target, request.headers(), &who);
+        let mut case = self.risk.case(&route.config.name, facts);
+        let (identity, mut request) = match snapshot.desk.admit(&route.config, target, request).await {
+            Ok(known) => known,
+            Err(refusal) => {
+                // Who tries one secret after the other is counted too.
+                self.risk.answered(case, refusal.status, None);
+                return Err(refusal);
+            }
+        };
+        let said = who.clone();
+        snapshot.config.risk.subjects.prove(&mut who, &identity);
+        line.account = who.account.as_deref().map(|account| self.risk.hash(account));
+        if who != said
+            && let Some(refusal) = self.risk.denies(&who, snapshot.version)
+        {
+            return Err(refusal);
+        }
+        case.prove(&who, &identity);
+        identity.tell(request.headers_mut());
+        if let Some(value) = self.risk.judge(&mut case, snapshot.version)?.and_then(|id| id.parse().ok()) {
+            request.headers_mut().insert(DECISION, value);
+        }
+        Ok((request, case))
+    }
+
+    /// Lets the counters of answers know how a request was answered.
+    fn tell(&self, case: Case, response: &Result<Response<Body>, Refusal>) {
+        let (status, grpc_status) = match response {
+            Ok(response) => {
+                let code = response.headers().get("grpc-status").and_then(|code| code.to_str().ok()?.parse().ok());
+                (response.status(), code)
+            }
+            Err(refusal) => (refusal.status, None),
+        };
+        self.risk.answered(case, status, grpc_status);
     }
 
     /// The answer of a filter of a user's own, if one has any.
@@ -259,6 +326,25 @@ impl Inner {
             scheme: self.scheme,
             route: route.config.name.clone(),
         }
+    }
+}
+
+/// What stands in the place of a variable, kept while the request is read by others.
+struct Captured {
+    name: String,
+    value: String,
+    several: bool,
+}
+
+impl From<&Capture<'_>> for Captured {
+    fn from(Capture { name, value, several }: &Capture<'_>) -> Self {
+        Self { name: (*name).to_owned(), value: (*value).to_owned(), several: *several }
+    }
+}
+
+impl Captured {
+    fn capture(&self) -> Capture<'_> {
+        Capture { name: &self.name, value: &self.value, several: self.several }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::{
     config::Config,
     reload::ReloadError,
+    risk::Risk,
     snapshot::{BadUpstream, Snapshot},
 };
 use arc_swap::ArcSwap;
@@ -18,6 +19,8 @@ const KEPT: usize = 10;
 #[derive(Debug)]
 pub(crate) struct Versions {
     pub(crate) current: Arc<ArcSwap<Snapshot>>,
+    /// What risk control knows outlives all of them.
+    risk: Risk,
     /// The oldest first. Its lock is that of a change.
     earlier: Mutex<VecDeque<(u64, Config)>>,
 }
@@ -27,9 +30,9 @@ impl Versions {
     ///
     /// # Errors
     /// An upstream that cannot be.
-    pub(crate) fn begin(config: Config) -> Result<Self, BadUpstream> {
+    pub(crate) fn begin(config: Config, risk: Risk) -> Result<Self, BadUpstream> {
         let current = Arc::new(ArcSwap::from_pointee(Snapshot::new(config, None)?));
-        Ok(Self { current, earlier: Mutex::default() })
+        Ok(Self { current, risk, earlier: Mutex::default() })
     }
 
     /// The version that is in force.
@@ -71,6 +74,7 @@ impl Versions {
         }
         let new = Snapshot::new(config, Some(&old))?;
         let version = new.version;
+        self.risk.says(&new.config.risk);
         self.current.store(Arc::new(new));
         earlier.push_back((old.version, old.config.clone()));
         if earlier.len() > KEPT {
@@ -92,7 +96,9 @@ mod tests {
 
     #[tokio::test]
     async fn the_way_back_is_a_version_too_and_the_oldest_are_forgotten() {
-        let versions = Versions::begin(config(&["r1".to_owned()])).unwrap();
+        let first = config(&["r1".to_owned()]);
+        let risk = Risk::open(&first.risk).unwrap();
+        let versions = Versions::begin(first, risk).unwrap();
         let name = || versions.current.load().routes[0].config.name.clone();
         assert_eq!(versions.put(config(&["r1".to_owned()])).unwrap(), 1, "nothing has changed");
         for n in 2..=12u64 {

@@ -5,6 +5,8 @@
 
 #[path = "gateway/admin.rs"]
 mod admin;
+#[path = "gateway/auth.rs"]
+mod auth;
 #[path = "gateway/bed.rs"]
 mod bed;
 #[path = "gateway/checks.rs"]
@@ -27,12 +29,18 @@ mod hostile;
 mod http;
 #[path = "gateway/limits.rs"]
 mod limits;
+#[path = "gateway/lists.rs"]
+mod lists;
 #[path = "gateway/load.rs"]
 mod load;
 #[path = "gateway/own.rs"]
 mod own;
+#[path = "gateway/risk.rs"]
+mod risk;
 #[path = "gateway/smuggling.rs"]
 mod smuggling;
+#[path = "gateway/teller.rs"]
+mod teller;
 #[path = "gateway/tls.rs"]
 mod tls;
 #[path = "gateway/visitors.rs"]

@@ -18,6 +18,10 @@ pub(crate) struct Line {
     pub(crate) status: u16,
     /// gRPC's code, of an answer of gRPC.
     pub(crate) grpc_status: Option<String>,
+    /// Whoever asks, hashed.
+    pub(crate) account: Option<String>,
+    /// The list that whoever asks is on.
+    pub(crate) listed: Option<&'static str>,
     /// Why the gateway answered itself, or the upstream failed.
     pub(crate) reason: Option<String>,
     /// The version of the file that was in force.
@@ -36,6 +40,7 @@ impl Line {
             let line = json!({
                 "at": at, "client": self.client, "method": self.method, "host": self.host, "path": self.path,
                 "route": self.route, "lane": self.lane, "status": self.status, "grpc_status": self.grpc_status, "reason": self.reason,
+                "account": self.account, "listed": self.listed,
                 "version": self.version, "bytes": self.bytes, "whole": self.whole, "took_ms": took,
             });
             return format!("{line}\n");

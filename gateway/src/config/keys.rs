@@ -1,6 +1,7 @@
 //! The keys of the file: what each section may hold, and what it means. Reading, `schema` and the nearest spelling of a key
 //! that is not known all stand on these tables. Pure.
 
+use super::{keys_auth::AUTH, keys_risk::RISK, keys_rules::RISK_RULES};
 use serde_json::{Map, Value, json};
 
 /// One part of the file.
@@ -23,6 +24,8 @@ pub(super) enum Kind {
     Number,
     /// As `250ms`, `5s`, `2m`.
     Duration,
+    /// As `90s`, `12h`, `30d`.
+    Ttl,
     /// As `64KiB`, `1MiB`, or bytes.
     Size,
     Texts,
@@ -39,7 +42,7 @@ pub(super) enum Kind {
     Named(&'static Section),
 }
 
-use Kind::{Bool, Duration, Json, List, Named, Number, Pairs, Part, Size, Tests, Text, Texts, Word};
+use Kind::{Bool, Duration, Json, List, Named, Number, Pairs, Part, Size, Tests, Text, Texts, Ttl, Word};
 
 pub(super) const FILE: Section = Section {
     keys: &[
@@ -48,6 +51,9 @@ pub(super) const FILE: Section = Section {
         Key("routes", List(&ROUTE), "which request goes where; nothing is reachable that no route names"),
         Key("access_log", Part(&ACCESS_LOG), "a line for each request; none if this is left out"),
         Key("admin", Part(&ADMIN), "the port of operators; none if this is left out"),
+        Key("auth", Named(&AUTH), "how it is known who asks; routes name what they want"),
+        Key("risk", Part(&RISK), "who is refused, and where a request says who asks"),
+        Key("risk_rules", Part(&RISK_RULES), "rules in CEL, or where they are kept, and followed"),
         Key(
             "flow_rules",
             Part(&RULES),
@@ -169,6 +175,8 @@ pub(super) const ROUTE: Section = Section {
         ),
         Key("request_headers", Part(&HEADERS), "what is made of the headers of requests"),
         Key("response_headers", Part(&HEADERS), "the same of answers"),
+        Key("auth", Texts, "names of `auth`: the first that finds something shown decides; `anyone` asks for nothing"),
+        Key("signature", Text, "the name of one of `auth` by which requests are signed besides"),
         Key("cors", Part(&CORS), "whether scripts of other origins may ask"),
         Key("canaries", List(&CANARY), "lanes beside the main one, by header, query, cookie or share"),
         Key("sticky", Part(&STICKY), "who comes again gets the same lane and, of plain HTTP, the same endpoint"),
@@ -336,7 +344,16 @@ pub(super) const ACCESS_LOG: Section = Section {
     ],
 };
 
-pub(super) const ADMIN: Section = Section { keys: &[Key("address", Text, "IP address of loopback and port")] };
+pub(super) const ADMIN: Section = Section {
+    keys: &[
+        Key("address", Text, "IP address and port; without tokens one of loopback"),
+        Key(
+            "tokens",
+            Pairs,
+            "who may change what can be changed there: names, and where the token of each is (env:, file:)",
+        ),
+    ],
+};
 
 impl Section {
     pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
@@ -359,6 +376,7 @@ impl Key {
             Bool => json!({ "type": "boolean" }),
             Number => json!({ "type": "integer", "minimum": 0 }),
             Duration => json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h)$" }),
+            Ttl => json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$" }),
             Size => json!({ "type": ["string", "integer"], "pattern": "^[0-9]+(KiB|MiB)?$" }),
             Texts => json!({ "type": "array", "items": { "type": "string" } }),
             Json => json!({}),

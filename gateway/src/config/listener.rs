@@ -6,7 +6,7 @@ use super::{
     tls::{self, TlsConfig},
 };
 use crate::ingress::Cidr;
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 /// A listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,14 @@ pub(crate) struct AccessLogConfig {
     /// `None`: to standard output.
     pub(crate) path: Option<PathBuf>,
     pub(crate) json: bool,
+}
+
+/// Where operators ask, and who of them may change what can be changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AdminConfig {
+    pub(crate) address: SocketAddr,
+    /// Names, and where the token of each is.
+    pub(crate) tokens: BTreeMap<String, String>,
 }
 
 /// Reads a listener.
@@ -55,15 +63,29 @@ pub(super) fn read(at: Scope<'_>) -> Option<ListenerConfig> {
 }
 
 /// Reads where operators ask.
-pub(super) fn admin(at: Scope<'_>) -> Option<SocketAddr> {
+pub(super) fn admin(at: Scope<'_>) -> Option<AdminConfig> {
+    let fields = at.fields(&ADMIN);
+    let tokens: BTreeMap<_, _> =
+        fields.get("tokens", |at| Some(at.named(|_, at| place(at)))).unwrap_or_default().into_iter().collect();
     let address = |text: &str| {
         let address: SocketAddr = text.parse().map_err(|_| format!("`{text}` is no address such as 127.0.0.1:9901"))?;
-        let local = address.ip().is_loopback();
-        local
-            .then_some(address)
-            .ok_or_else(|| "other machines would reach it: it wants an address of loopback".to_owned())
+        let kept = address.ip().is_loopback() || fields.has("tokens");
+        kept.then_some(address)
+            .ok_or_else(|| "other machines would reach it: without tokens it wants an address of loopback".to_owned())
     };
-    at.fields(&ADMIN).must("address", |at| at.read(|node| address(node.text().map_err(|error| error.why)?)))
+    let address = fields.must("address", |at| at.read(|node| address(node.text().map_err(|error| error.why)?)));
+    if fields.has("tokens") && tokens.is_empty() {
+        at.wrong("`tokens` names nobody");
+    }
+    Some(AdminConfig { address: address?, tokens })
+}
+
+/// Where a secret is; not what it is.
+pub(super) fn place(at: Scope<'_>) -> Option<String> {
+    let place = at.text()?;
+    let is_place = place.starts_with("env:") || place.starts_with("file:");
+    let wrong = "a secret is not written here: it says where it is, env:NAME or file:/path";
+    at.read(|_| is_place.then(|| place.to_owned()).ok_or_else(|| wrong.to_owned()))
 }
 
 /// Reads the access log.

@@ -4,19 +4,27 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `keys.rs` | which keys there are, and what each means |
+//! | `keys.rs`, `keys_auth.rs`, `keys_risk.rs`, `keys_rules.rs` | which keys there are, and what each means |
 //! | `scope.rs` | a value and its place |
 //! | `problem.rs` | what is wrong |
-//! | `listener.rs`, `upstream.rs`, `route.rs`, `filter.rs`, `flow.rs`, `shared.rs`, `aggregate.rs`, `tls.rs`, `check.rs` | the parts |
+//! | `rules.rs`, `rules_test.rs` | a set of rules of risk, and its own tests |
+//! | `listener.rs`, `upstream.rs`, `route.rs`, `filter.rs`, `flow.rs`, `shared.rs`, `aggregate.rs`, `auth.rs`, `risk.rs`, `tls.rs`, `check.rs` | the parts |
 
 mod aggregate;
+mod auth;
 mod check;
 mod filter;
 mod flow;
 mod keys;
+mod keys_auth;
+mod keys_risk;
+mod keys_rules;
 mod listener;
 mod problem;
+mod risk;
 mod route;
+mod rules;
+mod rules_test;
 mod scope;
 mod shared;
 #[cfg(test)]
@@ -25,11 +33,13 @@ mod tls;
 mod upstream;
 
 pub(crate) use aggregate::PartConfig;
+pub(crate) use auth::{AuthConfig, ForwardConfig, JwksFrom, JwtConfig, SignedConfig};
 pub(crate) use check::{Ask, CheckConfig};
 pub(crate) use flow::{FlowConfig, RuleKind};
 pub use keys::schema;
-pub(crate) use listener::{AccessLogConfig, ListenerConfig};
+pub(crate) use listener::{AccessLogConfig, AdminConfig, ListenerConfig};
 pub use problem::{Problem, Refused};
+pub(crate) use risk::{DecisionLog, RiskConfig};
 pub(crate) use route::{Kind, Respond, RouteConfig, Services};
 pub(crate) use shared::{Login, OnFailure, SharedLimit, StoreConfig};
 pub(crate) use tls::{TlsConfig, UpstreamTls};
@@ -39,8 +49,10 @@ use http::HeaderName;
 use keys::FILE;
 use mainstay::yaml;
 use problem::Problems;
+pub(crate) use rules::{RulesFrom, SharedSet};
 use scope::Scope;
-use std::{collections::BTreeMap, net::SocketAddr, str::FromStr};
+pub(crate) use scope::ttl;
+use std::{collections::BTreeMap, str::FromStr};
 
 /// Values of one file, at most: some for each of ten thousand routes.
 const MAX_VALUES: usize = 400_000;
@@ -59,7 +71,9 @@ pub struct Config {
     pub(crate) shared_limits: Vec<SharedLimit>,
     /// The header that says who calls.
     pub(crate) origin_header: Option<HeaderName>,
-    pub(crate) admin: Option<SocketAddr>,
+    pub(crate) admin: Option<AdminConfig>,
+    pub(crate) auth: BTreeMap<String, AuthConfig>,
+    pub(crate) risk: RiskConfig,
 }
 
 impl FromStr for Config {
@@ -99,12 +113,22 @@ impl FromStr for Config {
                 })
             }),
             admin: fields.get("admin", listener::admin),
+            auth: fields
+                .get("auth", |at| Some(at.named(|_, at| auth::read(at)).into_iter().collect()))
+                .unwrap_or_default(),
+            risk: RiskConfig {
+                rules: fields.get("risk_rules", rules::read),
+                ..fields.get("risk", risk::read).unwrap_or_default()
+            },
         };
         if !fields.has("listeners") {
             problems.add(node.line(), "", "`listeners` is missing: nothing would come in");
         }
         let upstreams = fields.get("upstreams", |at| Some(at.named(|_, _| Some(())))).unwrap_or_default();
-        config.fits_together(&problems, &|name| upstreams.iter().any(|(known, ())| known == name));
+        let is_named = |name: &str| upstreams.iter().any(|(known, ())| known == name);
+        config.fits_together(&problems, &is_named);
+        let ways = fields.get("auth", |at| Some(at.named(|_, at| Some(at.line())))).unwrap_or_default();
+        auth::fits_together(&config, &problems, &ways, &is_named);
         shared::fit(config.limit_store.as_ref(), &config.shared_limits, &config.routes, &problems);
         problems.or(config)
     }
@@ -120,7 +144,8 @@ impl Config {
             ("limit_store", self.limit_store != other.limit_store),
         ];
         let rules = RuleKind::ALL.iter().map(|kind| (kind.key(), self.rules.get(kind) != other.rules.get(kind)));
-        differs.into_iter().chain(rules).find_map(|(part, differs)| differs.then_some(part))
+        let found = differs.into_iter().chain(rules).find_map(|(part, differs)| differs.then_some(part));
+        found.or_else(|| other.risk.is_fixed(&self.risk))
     }
 
     /// It has a port for operators, who want metrics there.
@@ -139,6 +164,8 @@ impl Config {
             shared_limits: Vec::new(),
             origin_header: None,
             admin: None,
+            auth: BTreeMap::new(),
+            risk: RiskConfig::default(),
         }
     }
 

@@ -32,6 +32,9 @@ pub(crate) struct RouteConfig {
     pub(crate) canaries: Vec<Canary>,
     pub(crate) sticky: Option<Sticky>,
     pub(crate) gzip: bool,
+    /// How it is known who asks, any of these.
+    pub(crate) auth: Vec<String>,
+    pub(crate) signature: Option<String>,
 }
 
 /// What becomes of the requests that a route takes.
@@ -132,6 +135,8 @@ pub(super) fn read(at: Scope<'_>) -> Option<RouteConfig> {
         canaries: filters.canaries,
         sticky: filters.sticky,
         gzip: filters.gzip,
+        auth: fields.texts("auth"),
+        signature: fields.text("signature"),
     })
 }
 
@@ -171,7 +176,7 @@ fn respond(at: Scope<'_>) -> Option<Kind> {
     Some(Kind::Respond(Respond { status, body: fields.text("body").unwrap_or_default(), headers }))
 }
 
-fn header(name: &str, at: Scope<'_>) -> Option<(HeaderName, HeaderValue)> {
+pub(super) fn header(name: &str, at: Scope<'_>) -> Option<(HeaderName, HeaderValue)> {
     let value = at.text()?;
     let read = || Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?));
     at.read(|_| read().ok_or_else(|| format!("`{name}: {value}` is no header")))

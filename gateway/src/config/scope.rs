@@ -142,6 +142,11 @@ impl<'a> Fields<'a> {
         self.get(name, |at| at.read(|node| duration(node.text().map_err(|error| error.why)?)))
     }
 
+    /// How long something is true.
+    pub(super) fn ttl(&self, name: &str) -> Option<Duration> {
+        self.get(name, |at| at.read(|node| ttl(node.text().map_err(|error| error.why)?)))
+    }
+
     pub(super) fn size(&self, name: &str) -> Option<u64> {
         self.get(name, |at| at.read(|node| size(node.text().map_err(|error| error.why)?)))
     }
@@ -164,18 +169,29 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A time: a whole number and a unit.
+/// A time of at most a day: a whole number and a unit.
 fn duration(text: &str) -> Result<Duration, String> {
+    let time = time(text).filter(|time| *time <= Duration::from_secs(24 * 3600));
+    time.ok_or_else(|| "it should be a time of at most 24h with its unit, such as 250ms, 5s or 2m".to_owned())
+}
+
+/// How long something is true: a whole number and a unit, a year at most.
+pub(crate) fn ttl(text: &str) -> Result<Duration, String> {
+    let time = time(text).filter(|time| *time <= Duration::from_secs(366 * 24 * 3600));
+    time.ok_or_else(|| "it should be a time of at most 366d with its unit, such as 90s, 12h or 30d".to_owned())
+}
+
+fn time(text: &str) -> Option<Duration> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
     let time = number.parse::<u64>().ok().and_then(|number| match unit {
         "ms" => Some(Duration::from_millis(number)),
         "s" => Some(Duration::from_secs(number)),
         "m" => number.checked_mul(60).map(Duration::from_secs),
         "h" => number.checked_mul(3600).map(Duration::from_secs),
+        "d" => number.checked_mul(24 * 3600).map(Duration::from_secs),
         _ => None,
     });
-    let time = time.filter(|time| !time.is_zero() && *time <= Duration::from_secs(24 * 3600));
-    time.ok_or_else(|| "it should be a time of at most 24h with its unit, such as 250ms, 5s or 2m".to_owned())
+    time.filter(|time| !time.is_zero())
 }
 
 /// So many bytes: a whole number, and perhaps a unit.

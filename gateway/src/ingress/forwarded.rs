@@ -34,13 +34,49 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 const RESERVED: [&str; 4] = ["x-mainstay-", "x-envoy-", "dubbo.", "dubbo-"];
 
 /// Addresses that begin alike, as `10.0.0.0/8`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Cidr {
     address: IpAddr,
     bits: u8,
 }
 
 impl Cidr {
+    /// The addresses that begin like this one. A range that is too narrow for its kind of address is the address.
+    pub(crate) fn around(address: IpAddr, bits: u8) -> Self {
+        let (address, bits) = match address {
+            IpAddr::V6(v6) if bits >= 96 => v6.to_ipv4_mapped().map_or((address, bits), |v4| (v4.into(), bits - 96)),
+            _ => (address, bits),
+        };
+        match address {
+            IpAddr::V4(own) => {
+                let bits = bits.min(32);
+                let kept = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
+                Self { address: IpAddr::V4((u32::from(own) & kept).into()), bits }
+            }
+            IpAddr::V6(own) => {
+                let bits = bits.min(128);
+                let kept = u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0);
+                Self { address: IpAddr::V6((u128::from(own) & kept).into()), bits }
+            }
+        }
+    }
+
+    /// The same addresses, written in the one way that all who mean them share.
+    pub(crate) fn normal(self) -> Self {
+        Self::around(self.address, self.bits)
+    }
+
+    /// Whether they are of IPv4, and how many bits they share.
+    pub(crate) fn width(&self) -> (bool, u8) {
+        (self.address.is_ipv4(), self.bits)
+    }
+
+    /// The one address, if it is one.
+    pub(crate) fn single(&self) -> Option<IpAddr> {
+        let most = if self.address.is_ipv4() { 32 } else { 128 };
+        (self.bits == most).then_some(self.address)
+    }
+
     /// Whether an address is among them. An IPv4 address inside an IPv6 one is that IPv4 address.
     pub(crate) fn holds(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {

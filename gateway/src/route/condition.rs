@@ -57,11 +57,16 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a st
     values.into_iter().flatten().filter_map(|value| value.to_str().ok())
 }
 
+/// The cookies, in their order.
+pub(crate) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    let lines = headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.map(|(name, value)| (name, value.trim_matches('"')))
+}
+
 /// The value of a cookie, if there is one of that name; the first of several.
 pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let lines = headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(key, _)| *key == name).map(|(_, value)| value.trim_matches('"'))
+    cookies(headers).find(|(key, _)| *key == name).map(|(_, value)| value)
 }
 
 /// The parameters of a query. What is no UTF-8 is replaced: it equals nothing that a route asks for.

@@ -12,7 +12,7 @@ mod paths;
 mod table;
 mod template;
 
-pub(crate) use condition::{Condition, Place, Test, cookie, parameters};
+pub(crate) use condition::{Condition, Place, Test, cookie, cookies, parameters};
 pub(crate) use paths::Paths;
 pub(crate) use table::{Asked, Matcher, Table};
 pub(crate) use template::{Capture, Template};

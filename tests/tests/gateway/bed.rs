@@ -64,6 +64,15 @@ impl Gateway {
         eventually(SOON, &line, || self.process.stderr().contains(&line));
     }
 
+    /// The same, whose listener has `more`.
+    pub(crate) fn reload_listening(&self, more: &str, rest: &str, version: u64) {
+        let text = format!("listeners: [{{address: '127.0.0.1:0', {more}}}]\n{rest}");
+        let new = self.place.write("new.yaml", text).unwrap();
+        std::fs::rename(new, self.file()).unwrap();
+        let line = format!("the file is in force version={version}");
+        eventually(SOON, &line, || self.process.stderr().contains(&line));
+    }
+
     pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(SOON)).unwrap();
