@@ -61,7 +61,7 @@ fn ask(address: &str, head: &str, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).expect("the gateway listens");
     stream.set_read_timeout(Some(SOON)).expect("a bound");
     let rest = format!(
-        "host: shop\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        "host: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     write!(stream, "{head} HTTP/1.1\r\n{rest}{body}").expect("a request");
@@ -92,10 +92,28 @@ fn what_the_demo_prints_to_try_at_the_gateway_works() {
     let hits = (0..300).filter(|_| offers()).count();
     // 30 are expected; less than 8 or more than 62 come once in a million runs.
     assert!((8..=62).contains(&hits), "{hits} of 300");
+    stuffing(&demo, &address);
     drop(demo);
     let began = Instant::now();
     while TcpStream::connect(&address).is_ok() {
         assert!(began.elapsed() < SOON, "the gateway outlives the demo");
+        std::thread::yield_now();
+    }
+}
+
+/// Passwords are tried out: the rule watches, and refuses once the file says so.
+fn stuffing(demo: &Demo, address: &str) {
+    let tried = || ask(address, "POST /login", "").0;
+    assert!((0..40).all(|_| tried() == 401));
+    let admin = demo.told("what it would have done", "http://", "/risk");
+    let risk = ask(&admin, "GET /risk", "").1;
+    assert!(risk.contains("stuffing"), "{risk}");
+    let file = demo.told("and the 40 again", "enforce/' ", "   and");
+    let text = std::fs::read_to_string(&file).expect("the gateway's file");
+    std::fs::write(&file, text.replace("mode: shadow", "mode: enforce")).expect("the gateway's file");
+    let began = Instant::now();
+    while tried() != 403 {
+        assert!(began.elapsed() < SOON, "nobody is refused");
         std::thread::yield_now();
     }
 }

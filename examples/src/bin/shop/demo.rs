@@ -21,6 +21,8 @@ pub(crate) struct Shop {
     pub(crate) site: Child,
     /// The next version of a promotion, which a canary's requests go to, and the gateway that sends them there.
     pub(crate) next: Option<(Child, Child)>,
+    /// The gateway's file.
+    file: String,
 }
 
 /// The demo, from start to end.
@@ -75,6 +77,7 @@ impl Shop {
             promotions: vec![p1?, p2?],
             site: site?,
             next: None,
+            file: String::new(),
         })
     }
 
@@ -83,8 +86,8 @@ impl Shop {
         let colour = format!("dubbo.tag={}", gateway::COLOUR);
         let labels = ["--labels", &*colour];
         let next = Child::start("promotion", &self.registry, &labels, true);
-        let file = file.display().to_string();
-        let (next, gateway) = tokio::join!(next, Child::gateway(&file, true));
+        self.file = file.display().to_string();
+        let (next, gateway) = tokio::join!(next, Child::gateway(&self.file, true));
         self.next = Some((next?, gateway?));
         Ok(())
     }
@@ -136,7 +139,12 @@ impl Shop {
              {post}/shop.member.v1.MemberApi/Member -d '{{\"id\":\"bob\"}}'   JSON, and no file tells it of the service\n  \
              for i in $(seq 50); do {post}/shop.promotion.v1.PromotionApi/Offers -d '{{\"most\":1}}'; echo; done | grep -c \
              '\"{pid}\"'   about 5: process {pid} is the canary\n  \
-             curl http://{admin}/upstreams   whom the gateway knows, and why each is or is not picked"
+             curl http://{admin}/upstreams   whom the gateway knows, and why each is or is not picked\n  \
+             for i in $(seq 40); do curl -s -o /dev/null -w '%{{http_code}}\\n' -X POST http://{address}/login; done | sort | uniq -c   \
+             40 stolen passwords, each a 401: the rule `stuffing` only watches\n  \
+             curl http://{admin}/risk   what it would have done\n  \
+             sed -i 's/mode: shadow/mode: enforce/' {file}   and the 40 again: 403",
+            file = self.file,
         )
     }
 }

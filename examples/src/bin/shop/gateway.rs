@@ -59,6 +59,19 @@ routes:
     match: {{path: /shop.promotion.v1.PromotionApi/*, methods: [POST]}}
     json: {{upstream: shop, services: [shop.promotion.v1.PromotionApi], auto_mapping: true}}
     canaries: [{{name: tenth, weight: 10, tag: {COLOUR}}}]
+  # Nobody knows the password.
+  - name: login
+    match: {{path: /login, methods: [POST]}}
+    respond: {{status: 401, body: 'no such password'}}
+# Who fails at many of them tries out what was stolen elsewhere.
+risk_rules:
+  inline:
+    counters:
+      failed: {{key: client.ip, on: response, when: response.status == 401, window: 10m, routes: [login]}}
+    rules:
+      - {{name: stuffing, when: velocity.failed >= 20, score: 100, mode: shadow, routes: [login]}}
+    bands:
+      default: {{deny: 90}}
 "
     )
 }
