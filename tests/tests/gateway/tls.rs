@@ -38,7 +38,7 @@ impl Authority {
         params.distinguished_name.push(rcgen::DnType::CommonName, name);
         params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let pem = params.self_signed(&key).unwrap().pem();
-        files.write(&format!("{name}.pem"), &pem).unwrap();
+        files.write(format!("{name}.pem"), &pem).unwrap();
         Self { issuer: Issuer::new(params, key), pem, files: files.clone(), name }
     }
 
@@ -49,12 +49,12 @@ impl Authority {
         let signed = params.signed_by(&key, &self.issuer).unwrap();
         for (end, text) in [("key", key.serialize_pem()), ("pem", signed.pem())] {
             let new = self.files.write("new", text).unwrap();
-            std::fs::rename(new, self.files.join(&format!("{file}.{end}"))).unwrap();
+            std::fs::rename(new, self.files.join(format!("{file}.{end}"))).unwrap();
         }
     }
 
     fn path(&self) -> String {
-        self.files.join(&format!("{}.pem", self.name)).display().to_string()
+        self.files.join(format!("{}.pem", self.name)).display().to_string()
     }
 
     /// A connection to a gateway that trusts this authority.
@@ -71,7 +71,7 @@ impl Authority {
 }
 
 fn identity(files: &Scratch, name: &str) -> String {
-    let at = |end| files.join(&format!("{name}.{end}")).display().to_string();
+    let at = |end| files.join(format!("{name}.{end}")).display().to_string();
     format!("cert: {}, key: {}", at("pem"), at("key"))
 }
 
@@ -177,7 +177,7 @@ routes:
         ["--cert", "--key"]
             .into_iter()
             .zip(["pem", "key"])
-            .flat_map(|(option, end)| [option.to_owned(), files.join(&format!("{name}.{end}")).display().to_string()])
+            .flat_map(|(option, end)| [option.to_owned(), files.join(format!("{name}.{end}")).display().to_string()])
             .collect::<Vec<_>>()
     };
     for (name, let_in) in [("me", true), ("stranger", false)] {
