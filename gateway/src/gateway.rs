@@ -21,7 +21,7 @@ use mainstay::{
 };
 use mainstay_registry::ConfigKey;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
-use tokio::task::JoinHandle;
+use tokio::{sync::Notify, task::JoinHandle};
 
 /// A gateway. Dropping it does not end it.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub struct Gateway {
     admin: Option<Running>,
     log: Option<Log>,
     risk: Risk,
+    /// Hears when an operator ends it.
+    ending: Arc<Notify>,
     /// They follow the rules of flow control, those of risk, and files of certificates.
     following: Vec<JoinHandle<()>>,
 }
@@ -131,10 +133,12 @@ impl Gateway {
                 }
             });
         }
+        let ending = Arc::<Notify>::default();
         let admin = match operators {
             Some(AdminConfig { address, tokens }) => {
                 let operators = Operators::read(&tokens).map_err(StartError::Admin)?;
-                let admin = Admin::new(versions.clone(), limits.clone(), metrics, operators, risk.clone());
+                let (risk, ending) = (risk.clone(), ending.clone());
+                let admin = Admin::new(versions.clone(), limits.clone(), metrics, operators, risk, ending);
                 let started = admin.start(address).await;
                 Some(started.map_err(|source| StartError::Listen { address, source })?)
             }
@@ -148,7 +152,7 @@ impl Gateway {
             }
         }
         following.extend(risk_source.map(|source| tokio::spawn(risk::follow(source, risk.clone()))));
-        Ok(Self { versions, running, admin, log, risk, following })
+        Ok(Self { versions, running, admin, log, risk, ending, following })
     }
 
     /// Where it listens.
@@ -187,6 +191,12 @@ impl Gateway {
     /// The version is not kept, or cannot be any more.
     pub fn roll_back(&self, to: u64) -> Result<u64, ReloadError> {
         self.versions.roll_back(to)
+    }
+
+    /// Waits until an operator asks at the admin port that the gateway ends: then it is time to [`drain`](Self::drain). One who waits
+    /// hears of it, also when it was asked before. Cancel safe.
+    pub async fn asked_to_end(&self) {
+        self.ending.notified().await;
     }
 
     /// Ends the gateway: accepts nothing more, tells peers to go elsewhere, waits for requests under way up to `grace`, and cuts

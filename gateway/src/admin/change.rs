@@ -6,9 +6,14 @@
 //! | `DELETE /lists/{list}/{kind}/{value}` | takes an entry out that an operator put there |
 //! | `PUT /risk/rules/{name}/mode` | trusts a rule so far from now on; the body is as `{"mode": "percentage", "percentage": 20}` |
 //! | `DELETE /risk/rules/{name}/mode` | as far as its set says |
+//! | `PUT /version` | puts an earlier version of the file into force again; the body is as `{"version": 3}` |
+//! | `PUT /drain` | ends the gateway, as SIGTERM does |
 
 use super::{Admin, text};
-use crate::risk::{Change, ListError, Mode, Name, Subject};
+use crate::{
+    reload::ReloadError,
+    risk::{Change, ListError, Mode, Name, Subject},
+};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use mainstay::edge::Body;
@@ -30,9 +35,11 @@ impl Admin {
     pub(super) async fn change(&self, who: &str, request: Request<Body>) -> Response<Body> {
         let path = request.uri().path().to_owned();
         let rule = path.strip_prefix("/risk/rules/").and_then(|rest| rest.strip_suffix("/mode"));
-        let made = match (path.strip_prefix("/lists/"), rule) {
-            (Some(rest), _) => self.change_list(who, rest, request).await,
-            (_, Some(rule)) => self.change_mode(who, rule, request).await,
+        let made = match (path.as_str(), path.strip_prefix("/lists/"), rule) {
+            (_, Some(rest), _) => self.change_list(who, rest, request).await,
+            (_, _, Some(rule)) => self.change_mode(who, rule, request).await,
+            ("/version", ..) => self.roll_back(who, request).await,
+            ("/drain", ..) => self.end(who, &request),
             _ => Err(No(StatusCode::NOT_FOUND, format!("nothing can be changed at {path}"))),
         };
         match made {
@@ -77,6 +84,41 @@ impl Admin {
         let done = self.risk.choose(&rule, wanted, who);
         done.then_some(()).ok_or_else(|| No(StatusCode::NOT_FOUND, format!("no rule `{rule}` is in force")))
     }
+
+    async fn roll_back(&self, who: &str, request: Request<Body>) -> Result<(), No> {
+        is_put(&request, "a version")?;
+        let to = version(&read(request).await?).map_err(|why| No(StatusCode::BAD_REQUEST, why))?;
+        let made = self.versions.roll_back(to).map_err(|error| {
+            let code = match error {
+                ReloadError::NoVersion(_) => StatusCode::NOT_FOUND,
+                _ => StatusCode::CONFLICT,
+            };
+            No(code, error.to_string())
+        })?;
+        tracing::warn!(who, to, version = made, "an earlier version is in force again");
+        Ok(())
+    }
+
+    fn end(&self, who: &str, request: &Request<Body>) -> Result<(), No> {
+        is_put(request, "the drain")?;
+        tracing::warn!(who, "an operator ends the gateway");
+        self.ending.notify_one();
+        Ok(())
+    }
+}
+
+fn is_put(request: &Request<Body>, what: &str) -> Result<(), No> {
+    match *request.method() {
+        Method::PUT => Ok(()),
+        _ => Err(No(StatusCode::METHOD_NOT_ALLOWED, format!("{what} is PUT"))),
+    }
+}
+
+/// Which version a body names.
+fn version(body: &[u8]) -> Result<u64, String> {
+    let said: Value = serde_json::from_slice(body).unwrap_or_default();
+    let number = said.as_object().filter(|said| said.len() == 1).and_then(|said| said.get("version")?.as_u64());
+    number.ok_or_else(|| "the body should be as {\"version\": 3}".to_owned())
 }
 
 /// What a body says of how far a rule is trusted.
@@ -142,6 +184,14 @@ mod tests {
                 (Err(why), Err(expected)) => assert!(why.contains(expected), "{why}"),
                 (said, _) => panic!("{body}: {said:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn bodies_of_versions() {
+        assert_eq!(version(br#"{"version": 3}"#), Ok(3));
+        for body in ["", "3", r#"{"version": "3"}"#, r#"{"version": -1}"#, r#"{"version": 3, "force": true}"#] {
+            assert!(version(body.as_bytes()).unwrap_err().contains("the body should be"), "{body}");
         }
     }
 

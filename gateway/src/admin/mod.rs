@@ -42,6 +42,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
+use tokio::sync::Notify;
 use tower_service::Service;
 
 /// Connections at once; further ones wait.
@@ -55,6 +56,8 @@ pub(crate) struct Admin {
     metrics: Option<Prometheus>,
     operators: Operators,
     risk: Risk,
+    /// Hears when an operator ends the gateway.
+    ending: Arc<Notify>,
     /// This machine alone reaches it.
     local: bool,
 }
@@ -66,8 +69,9 @@ impl Admin {
         metrics: Option<Prometheus>,
         operators: Operators,
         risk: Risk,
+        ending: Arc<Notify>,
     ) -> Self {
-        Self { versions, limits, metrics, operators, risk, local: true }
+        Self { versions, limits, metrics, operators, risk, ending, local: true }
     }
 
     /// Listens. Without operators the address is one of loopback, which the file's reader sees to.

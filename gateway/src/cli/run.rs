@@ -90,6 +90,7 @@ async fn serve(builder: Builder, order: &Order) -> ExitCode {
         tokio::select! {
             _ = term.recv() => break,
             _ = int.recv() => break,
+            () = gateway.asked_to_end() => break,
             _ = hup.recv() => {
                 // Beginning again from nothing known reads the file at once.
                 following.abort();

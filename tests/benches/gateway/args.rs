@@ -8,7 +8,7 @@ cargo bench-gateway [--rounds N] [--seconds S] [--only PART]… [--json]
 
   --rounds N   alternating rounds (5)
   --seconds S  measured per row, peer and round (3)
-  --only PART  only rows whose label holds PART, such as `http1_proxy`, `grpc_pass`, `transcode` or `match`
+  --only PART  only rows whose label holds PART, such as `http1_proxy`, `grpc_pass`, `transcode`, `match` or `cel`
   --json       one line of JSON at the end";
 
 const LOAD: &str = "load http1|json|grpc ADDR --connections N --seconds S --server-pid PID";

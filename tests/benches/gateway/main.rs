@@ -27,6 +27,8 @@ use testbed::{reap, stats::median, words};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const CONNECTIONS: usize = 32;
+/// Rounds in which rules of risk are measured: a median of many short ones.
+const CEL_ROUNDS: usize = 2_000;
 /// The rows: what is asked, and of whom.
 const ROWS: [(Ask, Peer); 7] = [
     (Ask::Http1, Peer::Nginx),
@@ -57,6 +59,10 @@ fn bench(args: &Args) -> Result<(), String> {
     let mut alone = Alone::default();
     if args.wants("match") {
         alone.route_match_ns = Some(routes::match_ns(args.rounds)?);
+    }
+    if args.wants("cel") {
+        let cost = mainstay_gateway::rule_cost(50, CEL_ROUNDS).ok_or("the rules are none")?;
+        alone.cel_50_rules_ratio = Some(cost.ratio());
     }
     if !rows.is_empty() || args.wants("transcode") {
         let programs = Programs::build()?;

@@ -1,10 +1,14 @@
 //! What operators see on the admin port.
 
-use super::bed::{Answer, Gateway, Mirror, SOON, Stock};
+use super::{
+    bed::{Answer, Gateway, Mirror, SOON, Stock},
+    lists::operate,
+};
 use std::{
     io::{BufReader, Write},
     net::TcpStream,
 };
+use testbed::Scratch;
 
 pub(crate) fn ask(address: &str, path: &str, host: &str) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
@@ -45,4 +49,39 @@ routes:
     assert_eq!(ask(&admin, "/version", "localhost").json()["version"], 1);
     assert_eq!((ask(&admin, "/readyz", "localhost").code, ask(&admin, "/none", "localhost").code), (200, 404));
     assert_eq!(ask(&admin, "/routes", "evil.example").code, 403);
+}
+
+#[test]
+fn operators_put_an_earlier_version_into_force_and_end_the_gateway() {
+    let (place, token) = (Scratch::new("operators").unwrap(), "0123456789abcdef-ann");
+    let file = place.write("token", token).unwrap();
+    let text = |body: &str| {
+        format!(
+            "admin: {{address: '127.0.0.1:0', tokens: {{ann: 'file:{}'}}}}
+routes: [{{name: all, match: {{}}, respond: {{body: {body}}}}}]
+",
+            file.display()
+        )
+    };
+    let mut gateway = Gateway::start(&text("first"));
+    let admin = gateway.process.line(SOON, "admin ");
+    gateway.reload(&text("second"), 2);
+    assert_eq!(gateway.ask("GET /", "").body, "second");
+    let put = |path: &str, token: &str, body: &str| operate(&admin, &format!("PUT {path}"), token, body).code;
+    assert_eq!(put("/version", "", "{\"version\": 1}"), 401);
+    assert_eq!(put("/version", token, "{\"version\": 7}"), 404);
+    assert_eq!(put("/version", token, "1"), 400);
+    assert_eq!(operate(&admin, "POST /drain", token, "").code, 405);
+    assert_eq!(gateway.ask("GET /", "").body, "second", "none of that changed anything");
+    assert_eq!(put("/version", token, "{\"version\": 1}"), 200);
+    assert_eq!(
+        (gateway.ask("GET /", "").body.as_str(), ask(&admin, "/version", "localhost").json()["version"].as_u64()),
+        ("first", Some(3))
+    );
+    // The next change of the file counts again.
+    gateway.reload(&text("third"), 4);
+    assert_eq!(gateway.ask("GET /", "").body, "third");
+    assert_eq!(put("/drain", "no token of anybody", ""), 401);
+    assert_eq!(put("/drain", token, ""), 200);
+    assert_eq!(gateway.process.wait(SOON).code(), Some(0), "it ends as on a signal");
 }
