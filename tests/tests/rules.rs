@@ -184,7 +184,8 @@ async fn a_canary_is_changed_live(hub: Hub) {
     for _ in 0..100 {
         assert_eq!(desk.ask().await.unwrap(), 2, "the colour travels on");
     }
-    within(20, 1900..=2100).await;
+    // By chance alone 10 000 throws stray from this by 14, from a fifth by 40: a point would be too few of those.
+    within(2, 100..=300).await;
     // What is no rule changes nothing, and is told.
     shop.publish(KEY, "configVersion: v3.1\nconditions:\n  - frm: {}\n").await;
     eventually("it is refused", async || {
@@ -195,7 +196,7 @@ async fn a_canary_is_changed_live(hub: Hub) {
     })
     .await;
     let still = shop.new_of(&shop.stock, CALLS).await;
-    assert!((1900..=2100).contains(&still), "{still}");
+    assert!((100..=300).contains(&still), "{still}");
     shop.no_rule(KEY).await;
     let without = shop.new_of(&shop.stock, CALLS).await;
     assert!(without > 2300, "a third, about: {without}");

@@ -43,6 +43,7 @@ impl Offering {
             None => Offer::default(),
         };
         let mut lease = self.hub.register(self.registration(&offer));
+        rules.iter().for_each(Following::tell);
         let mut wishes = readiness.wishes();
         loop {
             lease.set_offline(*wishes.borrow_and_update() || offer.is_disabled());
@@ -58,9 +59,10 @@ impl Offering {
                 _ = lease.changed() => {}
                 // The sender is held by `readiness` here, so that this ends only with a wish.
                 _ = wishes.changed() => {}
-                rules = changed => {
-                    offer = self.offer(rules);
+                now = changed => {
+                    offer = self.offer(now);
                     self.change(&lease, &offer);
+                    rules.iter().for_each(Following::tell);
                 }
             }
         }

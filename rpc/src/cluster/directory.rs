@@ -111,6 +111,7 @@ impl Directory {
         if let Some(rules) = &mut rules {
             // Calls that come before the rules would go where the rules forbid.
             self.govern(&mut derive, rules.first().await);
+            rules.tell();
         }
         loop {
             let changed = async {
@@ -125,12 +126,13 @@ impl Directory {
                     let rest = std::iter::from_fn(|| stream.changes.next().now_or_never().flatten());
                     self.apply(std::iter::once(first).chain(rest), &derive);
                 }
-                rules = changed => {
-                    self.govern(&mut derive, rules);
+                now = changed => {
+                    self.govern(&mut derive, now);
                     // Before the registry has spoken there is nothing to route.
                     if self.current.load().heard {
                         self.apply(std::iter::empty(), &derive);
                     }
+                    rules.iter().for_each(route::Following::tell);
                 }
             }
         }

@@ -125,6 +125,11 @@ impl Following {
         for note in &state.notes {
             tracing::warn!(key = state.key, %note, "a rule says what cannot be done");
         }
+    }
+
+    /// Tells those who ask what was heard. It is for whoever follows to say so once it is in force: who reads that a rule is, and
+    /// calls at once, must find it so.
+    pub(crate) fn tell(&self) {
         self.board.set(self.book.states());
     }
 }
