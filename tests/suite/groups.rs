@@ -246,7 +246,7 @@ pub(crate) const GROUPS: &[Group] = &[
             step(Always, "the program", Target(TESTS, "gateway")),
             step(Real, "rules in Nacos and ZooKeeper", Target(TESTS, "gateway_rules")),
             step(Real, "limits shared through Redis", Target(TESTS, "gateway_shared")),
-            step(Real, "h2spec", Target(TESTS, "gateway_h2spec")),
+            step(Long, "h2spec", Target(TESTS, "gateway_h2spec")),
             step(Long, "five minutes of changes under load", Target(TESTS, "gateway_soak")),
             step(
                 Long,
