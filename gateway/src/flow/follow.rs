@@ -17,32 +17,39 @@ pub(crate) enum Source {
     Center(Arc<dyn ConfigCenter>, ConfigKey),
 }
 
-/// Follows the rules for as long as the future is polled.
-pub(crate) async fn follow(kind: RuleKind, source: Source, limits: Limits) {
-    let rules = kind.noun();
-    match source {
-        Source::File(path) => {
-            let mut read = String::new();
-            loop {
-                // A file that is away is told of when it was there, by what it said last.
-                let text = tokio::fs::read_to_string(&path).await.unwrap_or_default();
-                if text != read && !text.trim().is_empty() {
-                    take(kind, &limits, &text, &path.display().to_string());
-                    read = text;
+impl Source {
+    /// Follows a text for as long as the future is polled: `take` hears each new one, and where it is from. `what` is what it holds,
+    /// for the log.
+    pub(crate) async fn follow(self, what: &str, mut take: impl FnMut(&str, &str)) {
+        match self {
+            Self::File(path) => {
+                let mut read = String::new();
+                loop {
+                    // A file that is away is told of when it was there, by what it said last.
+                    let text = tokio::fs::read_to_string(&path).await.unwrap_or_default();
+                    if text != read && !text.trim().is_empty() {
+                        take(&text, &path.display().to_string());
+                        read = text;
+                    }
+                    sleep(EVERY).await;
                 }
-                sleep(EVERY).await;
             }
-        }
-        Source::Center(center, key) => {
-            let mut watch = center.watch(&key);
-            while let Some(sight) = watch.next().await {
-                match sight.config() {
-                    Some(config) => take(kind, &limits, &config.content, &format!("{key} in {}", center.describe())),
-                    None => tracing::warn!(%key, "no {rules} are there; what was in force stays"),
+            Self::Center(center, key) => {
+                let mut watch = center.watch(&key);
+                while let Some(sight) = watch.next().await {
+                    match sight.config() {
+                        Some(config) => take(&config.content, &format!("{key} in {}", center.describe())),
+                        None => tracing::warn!(%key, "no {what} are there; what was in force stays"),
+                    }
                 }
             }
         }
     }
+}
+
+/// Follows the rules for as long as the future is polled.
+pub(crate) async fn follow(kind: RuleKind, source: Source, limits: Limits) {
+    source.follow(kind.noun(), |text, place| take(kind, &limits, text, place)).await;
 }
 
 fn take(kind: RuleKind, limits: &Limits, text: &str, place: &str) {

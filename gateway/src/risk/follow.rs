@@ -3,36 +3,10 @@
 
 use super::Risk;
 use crate::flow::Source;
-use std::time::Duration;
-use tokio::time::sleep;
-
-/// How often a file is looked at.
-const EVERY: Duration = Duration::from_millis(250);
 
 /// Follows the rules for as long as the future is polled.
 pub(crate) async fn follow(source: Source, risk: Risk) {
-    match source {
-        Source::File(path) => {
-            let mut read = String::new();
-            loop {
-                let text = tokio::fs::read_to_string(&path).await.unwrap_or_default();
-                if text != read && !text.trim().is_empty() {
-                    take(&risk, &text, &path.display().to_string());
-                    read = text;
-                }
-                sleep(EVERY).await;
-            }
-        }
-        Source::Center(center, key) => {
-            let mut watch = center.watch(&key);
-            while let Some(sight) = watch.next().await {
-                match sight.config() {
-                    Some(config) => take(&risk, &config.content, &format!("{key} in {}", center.describe())),
-                    None => tracing::warn!(%key, "no risk rules are there; what was in force stays"),
-                }
-            }
-        }
-    }
+    source.follow("risk rules", |text, place| take(&risk, text, place)).await;
 }
 
 fn take(risk: &Risk, text: &str, place: &str) {
