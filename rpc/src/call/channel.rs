@@ -1,13 +1,14 @@
 //! Anything that turns an invocation into a reply, with its type put away.
 //!
 //! A stub should not carry the type of the stack below it. Every service of mainstay is always ready and cheap to
-//! clone, so one shared pointer is enough: a call clones the service inside and nothing is locked.
+//! clone, so one shared pointer is enough: a call takes the service inside for the moment in which it begins, or a clone of
+//! it when another call has it just then. So it waits for nobody, and mostly counts no references of the layers.
 
 use super::{BoxFuture, Invocation, Reply, Status};
 use crate::{cluster::EndpointState, layer::Named, policy::LimitState, route::RuleState};
 use std::{
     fmt,
-    sync::Arc,
+    sync::{Arc, Mutex},
     task::{Context, Poll},
 };
 use tower_layer::Layer;
@@ -56,13 +57,24 @@ pub(crate) trait Insight: Send + Sync {
 /// A service, the names of the layers that it is made of, and what it can say of itself.
 struct Stack<S> {
     service: S,
+    /// A clone that calls take in turns.
+    spare: Mutex<S>,
     layers: Vec<&'static str>,
     insight: Option<Arc<dyn Insight>>,
 }
 
+impl<S: CallService> Stack<S> {
+    fn new(service: S, layers: Vec<&'static str>, insight: Option<Arc<dyn Insight>>) -> Self {
+        Self { spare: Mutex::new(service.clone()), service, layers, insight }
+    }
+}
+
 impl<S: CallService> Invoke for Stack<S> {
     fn invoke(&self, call: Invocation) -> BoxFuture<'static, Result<Reply, Status>> {
-        Box::pin(self.service.clone().call(call))
+        match self.spare.try_lock() {
+            Ok(mut service) => Box::pin(service.call(call)),
+            Err(_) => Box::pin(self.service.clone().call(call)),
+        }
     }
 
     fn layers(&self) -> &[&'static str] {
@@ -77,7 +89,7 @@ impl<S: CallService> Invoke for Stack<S> {
 impl Channel {
     /// Puts the type of a service away. The service must be ready whenever it is called.
     pub fn new(service: impl CallService) -> Self {
-        Self(Arc::new(Stack { service, layers: Vec::new(), insight: None }))
+        Self(Arc::new(Stack::new(service, Vec::new(), None)))
     }
 
     /// As [`new`](Self::new), for a stack that can say what it is made of.
@@ -89,13 +101,13 @@ impl Channel {
     pub(crate) fn of_client(service: impl CallService + Named, insight: Option<Arc<dyn Insight>>) -> Self {
         let mut layers = Vec::new();
         service.names(&mut layers);
-        Self(Arc::new(Stack { service, layers, insight }))
+        Self(Arc::new(Stack::new(service, layers, insight)))
     }
 
     /// Puts a layer around the channel. What is known of the endpoints below stays known.
     pub(crate) fn under(self, layer: impl Layer<Self, Service: CallService>) -> Self {
         let insight = self.0.insight().cloned();
-        Self(Arc::new(Stack { service: layer.layer(self), layers: Vec::new(), insight }))
+        Self(Arc::new(Stack::new(layer.layer(self), Vec::new(), insight)))
     }
 
     /// The names of the layers that a call goes through, top to bottom; empty where they are not known, as below a

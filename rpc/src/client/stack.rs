@@ -17,7 +17,8 @@
 //! 10. **Cluster** finds an instance: snapshot of the directory → rules → who is well → zone → balancer → endpoint.
 //! 11. The **endpoint stack** of that instance is written in `cluster/endpoint.rs`.
 //!
-//! 3 and 4, and 6 to 8, are gates: a client that sets none of them has none, and its calls pay for none (`layer/gates.rs`).
+//! 3, and 6 to 8, are gates: a client that sets none of them has none, and its calls pay for none (`layer/gates.rs`). Rules
+//! have no future of their own: where nothing can be said, they are a look at an `Option`.
 //!
 //! A user's own layers stand above all of these.
 
@@ -26,7 +27,7 @@ use crate::{
     call::Channel,
     cluster::Cluster,
     layer::{
-        Deadline, DeadlineLayer, FailureLayer, Gates, Metrics, MetricsLayer, Retry, RetryLayer, RetryOptions,
+        Deadline, DeadlineLayer, FailureLayer, Gates, Metrics, MetricsLayer, Retry, RetryLayer, RetryOptions, Ruled,
         RuledLayer, Side, Trace, TraceLayer,
     },
     policy::{Concurrency, Guard, LimitLayers, RateLimit},
@@ -35,7 +36,7 @@ use std::time::Duration;
 use tower_layer::Layer;
 
 /// The default stack of a client.
-pub(crate) type ClientStack = Trace<Metrics<Gates<Bounded, Channel>>>;
+pub(crate) type ClientStack = Trace<Metrics<Gates<Ruled<Bounded>, Channel>>>;
 
 /// The lower half of it.
 type Bounded = Deadline<Gates<Tried, Shows<Guard<Guard<Tried, Concurrency>, RateLimit>>>>;
@@ -71,8 +72,7 @@ pub(crate) fn stack(
     });
     let deadline = DeadlineLayer::client(timeout).layer(gates);
     let Above { failure, ruled } = above;
-    let set = failure.is_set() || ruled.is_set();
-    let gates = Gates::new(deadline, set, |deadline| Channel::of_stack(failure.layer(ruled.layer(deadline))));
+    let gates = Gates::new(ruled.layer(deadline), failure.is_set(), |ruled| Channel::of_stack(failure.layer(ruled)));
     let metrics = MetricsLayer::new(Side::Client).layer(gates);
     TraceLayer::new(Side::Client).layer(metrics)
 }

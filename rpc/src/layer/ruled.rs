@@ -34,13 +34,6 @@ struct Said {
     tunes: Arc<ArcSwapOption<Tunes>>,
 }
 
-impl RuledLayer {
-    /// Something can be said.
-    pub(crate) fn is_set(&self) -> bool {
-        self.0.is_some()
-    }
-}
-
 impl Ruled<()> {
     /// A layer that gives calls this tag, and follows these rules.
     pub(crate) fn layer(tag: Option<MetadataValue<Ascii>>, tunes: Option<Arc<ArcSwapOption<Tunes>>>) -> RuledLayer {
