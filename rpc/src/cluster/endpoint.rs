@@ -92,7 +92,6 @@ impl Place {
                 deadline = Some(deadline.map_or(until, |deadline| deadline.min(until)));
             }
         }
-        let deadline = deadline.map(|deadline| common.at(deadline));
         let running = Running::new(self, began, lane, deadline);
         let calling = pooled.connection.call(call, now);
         Sent { calling, pooled, running: Some(running) }
@@ -150,7 +149,7 @@ struct Running {
     place: Place,
     began: Duration,
     lane: Option<usize>,
-    deadline: Option<Duration>,
+    deadline: Option<Instant>,
     /// Its load is known.
     settled: bool,
     /// How long the answer, or its head, took.
@@ -160,7 +159,7 @@ struct Running {
 }
 
 impl Running {
-    fn new(place: Place, began: Duration, lane: Option<usize>, deadline: Option<Duration>) -> Self {
+    fn new(place: Place, began: Duration, lane: Option<usize>, deadline: Option<Instant>) -> Self {
         place.live.load.enter();
         Self { place, began, lane, deadline, settled: false, took: Duration::ZERO, heard: false }
     }
@@ -218,7 +217,7 @@ impl Drop for Running {
             let took = self.since();
             let now = self.began + took;
             // What is cut off by its deadline is a future that is dropped. A stream that began has been answered.
-            let late = !self.settled && self.deadline.is_some_and(|deadline| deadline <= now);
+            let late = !self.settled && self.deadline.is_some_and(|deadline| self.common().at(deadline) <= now);
             self.hear(if late { Outcome::Overdue } else { Outcome::Cancelled }, took);
             if !self.settled {
                 self.live().load.observe_abandoned(took, now);

@@ -382,6 +382,10 @@ impl Policy for Breaker {
         Decision::Refuse(Refusal::new(Reason::BreakerOpen, "the breaker is open"))
     }
 
+    fn draws(&self) -> bool {
+        false
+    }
+
     fn settle(&self, ended: &Ended, now: Duration) -> usize {
         self.hear(ended, now);
         0

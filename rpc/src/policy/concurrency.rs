@@ -163,6 +163,10 @@ impl Policy for Concurrency {
         refuse(Reason::ConcurrencyLimited, "as many calls as may be are under way, and the line is full")
     }
 
+    fn draws(&self) -> bool {
+        false
+    }
+
     fn settle(&self, ended: &Ended, now: Duration) -> usize {
         let at_once = self.under_way.fetch_sub(1, SeqCst);
         if let (Some(gradient), Outcome::Success | Outcome::Overdue) = (&self.gradient, ended.outcome) {

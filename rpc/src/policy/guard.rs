@@ -138,12 +138,14 @@ impl<P: Policy> Gate<P> {
     fn ask(&self, call: &Invocation, now: Instant, again: bool) -> Decision {
         let admission = Admission {
             call,
-            waited: now.saturating_duration_since(call.began),
+            // Who is asked about at once has not waited, and a difference of two moments is not free.
+            waited: if now == call.began { Duration::ZERO } else { now.saturating_duration_since(call.began) },
             left: call.deadline.map(|deadline| deadline.saturating_duration_since(now)),
             line: self.line() - usize::from(again),
             again,
         };
-        self.policy.admit(&admission, self.at(now), self.dice.throw())
+        let random = if self.policy.draws() { self.dice.throw() } else { 0 };
+        self.policy.admit(&admission, self.at(now), random)
     }
 
     /// Waits for the time from which on a call is let in.

@@ -62,6 +62,11 @@ pub trait Policy: Send + Sync + 'static {
     /// becomes of the call.
     fn admit(&self, call: &Admission<'_>, now: Duration, random: u64) -> Decision;
 
+    /// Whether it draws lots. Where it does not, `random` is 0.
+    fn draws(&self) -> bool {
+        true
+    }
+
     /// Whether it wants to hear how calls end. Where it does not, [`settle`](Self::settle) is not called.
     fn hears(&self) -> bool {
         true

@@ -213,6 +213,10 @@ impl Policy for RateLimit {
         if at > now { Decision::At(at) } else { Decision::Permit }
     }
 
+    fn draws(&self) -> bool {
+        false
+    }
+
     fn hears(&self) -> bool {
         false
     }

@@ -20,7 +20,7 @@ use percent_encoding::percent_decode;
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 #[cfg(feature = "server")]
 use prost::Message as _;
-use std::time::Duration;
+use std::{sync::Mutex, time::Duration};
 use tonic::{Code, metadata::MetadataMap};
 
 pub(crate) const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -53,29 +53,48 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 #[cfg(feature = "server")]
 pub(crate) fn parse_timeout(value: &HeaderValue) -> Result<Duration, String> {
     let wrong = || format!("grpc-timeout must be up to eight digits and one of H M S m u n, not {value:?}");
-    let text = value.to_str().map_err(|_| wrong())?;
-    let (digits, unit) = text.split_at_checked(text.len().wrapping_sub(1)).ok_or_else(wrong)?;
-    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+    let Some((unit, digits @ [_, ..])) = value.as_bytes().split_last() else { return Err(wrong()) };
+    if digits.len() > 8 || !digits.iter().all(u8::is_ascii_digit) {
         return Err(wrong());
     }
-    let n: u64 = digits.parse().map_err(|_| wrong())?;
+    let n = digits.iter().fold(0, |n, digit| n * 10 + u64::from(digit - b'0'));
     match unit {
-        "H" => Ok(Duration::from_secs(n * 3600)),
-        "M" => Ok(Duration::from_secs(n * 60)),
-        "S" => Ok(Duration::from_secs(n)),
-        "m" => Ok(Duration::from_millis(n)),
-        "u" => Ok(Duration::from_micros(n)),
-        "n" => Ok(Duration::from_nanos(n)),
+        b'H' => Ok(Duration::from_secs(n * 3600)),
+        b'M' => Ok(Duration::from_secs(n * 60)),
+        b'S' => Ok(Duration::from_secs(n)),
+        b'm' => Ok(Duration::from_millis(n)),
+        b'u' => Ok(Duration::from_micros(n)),
+        b'n' => Ok(Duration::from_nanos(n)),
         _ => Err(wrong()),
     }
 }
 
-/// Writes `grpc-timeout`, rounded up to three digits.
+/// Writes `grpc-timeout`, and keeps the text for the next call, which mostly has the same: what it then costs is to count
+/// a reference.
+#[derive(Debug, Default)]
+pub(crate) struct Timeouts(Mutex<Option<(Rounded, HeaderValue)>>);
+
+/// A number of at most eight digits, and its unit.
+type Rounded = (u32, u8);
+
+impl Timeouts {
+    pub(crate) fn format(&self, timeout: Duration) -> HeaderValue {
+        let rounded = round_up(timeout);
+        // Who finds it locked writes a text of its own.
+        let Ok(mut last) = self.0.try_lock() else { return written(rounded) };
+        match &*last {
+            Some((known, value)) if *known == rounded => value.clone(),
+            _ => last.insert((rounded, written(rounded))).1.clone(),
+        }
+    }
+}
+
+/// Rounds up to three digits.
 ///
 /// Few texts then stand in most calls, and each is one byte for header compression, whose tables are searched from
 /// the oldest text of a name to the newest: with a new one in every call that costs more than all the rest of a head.
 /// Rounding up is safe because the caller keeps its own clock. (gRPC's core rounds for the same reason.)
-pub(crate) fn format_timeout(timeout: Duration) -> HeaderValue {
+fn round_up(timeout: Duration) -> Rounded {
     /// In microseconds: more is as good as for ever, and does not fit into what is written.
     const LONGEST: u64 = 1_000_000_000_000_000_000;
     let micros = timeout.as_secs().saturating_mul(1_000_000);
@@ -90,10 +109,13 @@ pub(crate) fn format_timeout(timeout: Duration) -> HeaderValue {
         ..1_000 => (micros, b'u'),
         1_000..100_000_000_000 if zeros >= 3 => (micros / 1_000, b'm'),
         1_000..100_000_000 => (micros, b'u'),
-        _ => (micros.div_ceil(3_600_000_000).min(99_999_999), b'H'),
+        _ => (micros.div_ceil(3_600_000_000), b'H'),
     };
-    let (mut text, mut at) = ([unit; 9], 8);
-    let mut rest = u32::try_from(n).unwrap_or(99_999_999);
+    (u32::try_from(n).unwrap_or(u32::MAX).min(99_999_999), unit)
+}
+
+fn written((n, unit): Rounded) -> HeaderValue {
+    let (mut text, mut at, mut rest) = ([unit; 9], 8, n);
     loop {
         at -= 1;
         text[at] = b'0' + (rest % 10) as u8;
@@ -247,6 +269,7 @@ mod tests {
 
     #[test]
     fn calls_of_one_timeout_have_one_text_whenever_they_are_sent() {
+        let timeouts = Timeouts::default();
         for (micros, text) in [
             (0, "0u"),
             (1, "1u"),
@@ -260,7 +283,10 @@ mod tests {
             (99_999_999_999, "28H"),
             (3_600_000_000_000, "1000H"),
         ] {
-            assert_eq!(format_timeout(Duration::from_micros(micros)), text, "{micros} µs");
+            // Written, and kept.
+            for _ in 0..2 {
+                assert_eq!(timeouts.format(Duration::from_micros(micros)), text, "{micros} µs");
+            }
         }
     }
 
@@ -268,7 +294,7 @@ mod tests {
         #[test]
         fn a_written_timeout_is_never_shorter_and_hardly_longer(nanos in 0u64..10_u64.pow(17)) {
             let timeout = Duration::from_nanos(nanos);
-            let read = parse_timeout(&format_timeout(timeout)).unwrap();
+            let read = parse_timeout(&Timeouts::default().format(timeout)).unwrap();
             prop_assert!(read >= timeout);
             let hour = Duration::from_secs(if timeout.as_secs() < 100_000 { 0 } else { 3600 });
             prop_assert!(read - timeout <= timeout / 100 + Duration::from_micros(1) + hour, "{read:?}");

@@ -28,13 +28,16 @@ impl Ages {
         Self { oldest: began.clone().min().unwrap_or(0), newest: began.max().unwrap_or(0) }
     }
 
-    /// Somebody is warming up at `now`, in milliseconds since the epoch.
+    /// Somebody is warming up at `now`, in milliseconds since the epoch, beside others that are warmer.
     pub(crate) fn warming(&self, now: u64, warm_up: Duration) -> bool {
-        now.saturating_sub(self.newest) < millis(warm_up) && self.newest != 0
+        now.saturating_sub(self.newest) < millis(warm_up) && self.newest != self.oldest
     }
 
     /// The share of one that began at `began`, beside the oldest.
     pub(crate) fn share(&self, began: u64, now: u64, warm_up: Duration) -> f32 {
+        if began == self.oldest {
+            return 1.0;
+        }
         let one = |began: u64| match began {
             0 => 1.0,
             // A clock that is ahead of ours: it has just begun.
@@ -70,7 +73,7 @@ mod tests {
     #[test]
     fn who_began_together_or_does_not_say_is_not_held_back() {
         let together = Ages::of([7 * S; 3].into_iter());
-        assert_eq!(together.share(7 * S, 8 * S, OVER), 1.0);
+        assert!(together.share(7 * S, 8 * S, OVER) == 1.0 && !together.warming(8 * S, OVER));
         assert!(!Ages::of([0, 0].into_iter()).warming(8 * S, OVER));
         assert_eq!(Ages::of([0, 7 * S].into_iter()).share(0, 8 * S, OVER), 1.0);
         assert!(!Ages::of([0, 7 * S].into_iter()).warming(8 * S, Duration::ZERO), "it can be switched off");

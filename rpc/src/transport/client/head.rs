@@ -4,8 +4,7 @@ use super::Shared;
 use crate::{
     call::{Method, Reason, Status},
     transport::grpc::{
-        self, APPLICATION_GRPC, CONSUMER, GRPC_ACCEPT_ENCODING, GRPC_ENCODING, GRPC_TIMEOUT, SERVICE_GROUP,
-        SERVICE_VERSION,
+        APPLICATION_GRPC, CONSUMER, GRPC_ACCEPT_ENCODING, GRPC_ENCODING, GRPC_TIMEOUT, SERVICE_GROUP, SERVICE_VERSION,
     },
 };
 use http::{
@@ -43,7 +42,7 @@ impl Shared {
             headers.insert(CONSUMER, consumer.clone());
         }
         if let Some(left) = left {
-            headers.insert(GRPC_TIMEOUT, grpc::format_timeout(left));
+            headers.insert(GRPC_TIMEOUT, self.timeouts.format(left));
         }
         if gzip {
             headers.insert(GRPC_ENCODING, HeaderValue::from_static("gzip"));

@@ -12,6 +12,7 @@ use super::{
     body::{self, Outgoing},
     budget::{Charged, SendBudget},
     coalesce::{Burst, Coalesce},
+    grpc::Timeouts,
     io::BoxIo,
     keepalive::Keepalive,
     later::{Bell, Later},
@@ -50,6 +51,7 @@ struct Shared {
     authority: Authority,
     /// The application that calls, for Dubbo's providers. A clone counts a reference.
     consumer: Option<HeaderValue>,
+    timeouts: Timeouts,
     budget: SendBudget,
     calls: Tally,
     max_message: usize,
@@ -110,6 +112,7 @@ impl Connection {
             authority,
             consumer: consumer
                 .and_then(|name| HeaderValue::from_maybe_shared(Bytes::copy_from_slice(name.as_bytes())).ok()),
+            timeouts: Timeouts::default(),
             budget: SendBudget::new(limits.max_queued),
             calls: calls.clone(),
             max_message: limits.max_message,
