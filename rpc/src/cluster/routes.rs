@@ -2,19 +2,44 @@
 //!
 //! A plan says which set of instances a call may go to. There are few such sets, so what a balancer draws from is made once for
 //! each, by the first call that comes to it, and kept beside the plan: a pick among ten of ten thousand costs what one among
-//! ten does. Readers take no lock.
+//! ten does. Most are sets that the plan has ready, and found by their number; those that several rules make together are
+//! looked for. Readers take no lock.
 
 use super::snapshot::{Derive, Endpoint, Group, Zones};
-use crate::route::{Asked, Left, Plan, Set};
+use crate::route::{Asked, Left, Plan, Set, Those};
 use arc_swap::ArcSwap;
-use std::sync::Arc;
+use std::{
+    ops::Deref,
+    sync::{Arc, OnceLock},
+};
 
 /// The plan, and the parts of the directory that calls went to so far.
 #[derive(Debug)]
 pub(crate) struct Routes {
     plan: Plan,
     derive: Derive,
+    /// Of the sets that the plan has ready, by their numbers.
+    ready: Box<[OnceLock<Part>]>,
+    /// Of others.
     parts: ArcSwap<Vec<(Set, Arc<Part>)>>,
+}
+
+/// The part for a call.
+#[derive(Debug)]
+pub(crate) enum Found<'a> {
+    Ready(&'a Part),
+    Kept(Arc<Part>),
+}
+
+impl Deref for Found<'_> {
+    type Target = Part;
+
+    fn deref(&self) -> &Part {
+        match self {
+            Self::Ready(part) => part,
+            Self::Kept(part) => part,
+        }
+    }
 }
 
 /// A part of the directory.
@@ -34,7 +59,8 @@ const KEPT: usize = 64;
 impl Routes {
     pub(super) fn new(plan: Plan, derive: &Derive) -> Self {
         let derive = Derive { in_force: None, ..derive.clone() };
-        Self { plan, derive, parts: ArcSwap::default() }
+        let ready = (0..plan.sets()).map(|_| OnceLock::new()).collect();
+        Self { plan, derive, ready, parts: ArcSwap::default() }
     }
 
     /// The part of the directory that a call may go to.
@@ -44,21 +70,28 @@ impl Routes {
         call: Asked<'_>,
         random: impl FnMut() -> u64,
         relaxed: bool,
-    ) -> Result<Arc<Part>, NoRoute> {
+    ) -> Result<Found<'_>, NoRoute> {
         let routed = self.plan.route(call, random, relaxed);
         if let Some(by) = routed.by {
             return Err(NoRoute(by));
         }
+        Ok(match routed.set {
+            Those::Ready(number, set) => Found::Ready(self.ready[number].get_or_init(|| self.make(endpoints, set))),
+            Those::Made(set) => Found::Kept(self.kept(endpoints, set)),
+        })
+    }
+
+    fn kept<L>(&self, endpoints: &[Arc<Endpoint<L>>], made: Set) -> Arc<Part> {
         let known = self.parts.load();
-        if let Some((_, part)) = known.iter().find(|(set, _)| *set == routed.set) {
-            return Ok(part.clone());
+        if let Some((_, part)) = known.iter().find(|(set, _)| *set == made) {
+            return part.clone();
         }
-        let part = Arc::new(self.make(endpoints, &routed.set));
+        let part = Arc::new(self.make(endpoints, &made));
         let mut parts = if known.len() < KEPT { known.to_vec() } else { Vec::new() };
-        parts.push((routed.set, part.clone()));
+        parts.push((made, part.clone()));
         // Of two at once one is lost, and made again when it is wanted.
         self.parts.store(Arc::new(parts));
-        Ok(part)
+        part
     }
 
     fn make<L>(&self, endpoints: &[Arc<Endpoint<L>>], set: &Set) -> Part {

@@ -39,7 +39,7 @@ pub use explain::{Explanation, Question};
 pub(crate) use follow::{Following, RuleBoard, RulesFrom};
 #[cfg(feature = "server")]
 pub(crate) use offer::Offer;
-pub(crate) use plan::{Left, Plan};
+pub(crate) use plan::{Left, Plan, Those};
 pub(crate) use set::Set;
 pub(crate) use subject::{Asked, Consumer};
 pub(crate) use tune::Tunes;

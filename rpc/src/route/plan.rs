@@ -13,7 +13,7 @@ use super::{
     tag::Tags,
 };
 use mainstay_registry::Instance;
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 /// What becomes of calls to certain instances.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub(crate) struct Plan {
     weights: Option<Box<[u32]>>,
     tags: Option<(Option<Arc<str>>, Tags)>,
     conditions: Vec<Ready>,
+    /// How many sets are ready.
+    sets: usize,
 }
 
 /// A condition that is about calls of this client.
@@ -37,13 +39,39 @@ struct Ready {
     force: bool,
     /// What is left to ask of each call.
     from: Clause,
+    /// Where it sends them, of those that are not switched off.
     to: Vec<(Set, u32)>,
+    /// The number of the first of these sets.
+    first: usize,
+}
+
+/// Those that are left for a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Those<'a> {
+    /// A set that the plan has ready, and its number: mostly it is one.
+    Ready(usize, &'a Set),
+    /// What one rule leaves of what another does, or tags leave.
+    Made(Set),
+}
+
+/// The number of the set of all that are not switched off.
+const ON: usize = 0;
+
+impl Deref for Those<'_> {
+    type Target = Set;
+
+    fn deref(&self) -> &Set {
+        match self {
+            Self::Ready(_, set) => set,
+            Self::Made(set) => set,
+        }
+    }
 }
 
 /// Where a call may go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Routed {
-    pub(crate) set: Set,
+pub(crate) struct Routed<'a> {
+    pub(crate) set: Those<'a>,
     /// What left nobody, where nobody is left: a rule, or tags that providers give themselves.
     pub(crate) by: Option<Arc<str>>,
 }
@@ -87,9 +115,15 @@ impl Rules {
         let name = self.tag.as_ref().map(|(name, _)| name.clone());
         let tags = Tags::of(self.tag.as_ref().map(|(_, rule)| rule), &seen, consumer).map(|tags| (name, tags));
         let conditions = self.conditions.iter().flat_map(|(name, rule)| {
-            rule.conditions.iter().filter_map(|one| Ready::of(name, rule.force, one, &seen, consumer))
+            rule.conditions.iter().filter_map(|one| Ready::of(name, rule.force, one, &seen, &on, consumer))
         });
-        let plan = Plan { consumer: consumer.clone(), on, off, weights, tags, conditions: conditions.collect() };
+        let mut conditions: Vec<Ready> = conditions.collect();
+        let mut sets = ON + 1;
+        for one in &mut conditions {
+            one.first = sets;
+            sets += one.to.len();
+        }
+        let plan = Plan { consumer: consumer.clone(), on, off, weights, tags, conditions, sets };
         let idle = plan.off.is_empty() && plan.weights.is_none() && plan.tags.is_none() && plan.conditions.is_empty();
         (!idle).then_some(plan)
     }
@@ -110,30 +144,37 @@ fn at(name: &str, line: usize) -> Arc<str> {
 
 impl Ready {
     /// `None` when it is about no call of this client.
-    fn of(name: &str, force: bool, one: &Condition, all: &[Seen<'_>], consumer: &Consumer) -> Option<Self> {
+    fn of(name: &str, force: bool, one: &Condition, all: &[Seen<'_>], on: &Set, consumer: &Consumer) -> Option<Self> {
         let from = one.from.of_calls(consumer)?;
         let place = |(clause, weight): &(Clause, u32)| {
-            (Set::of(all.len(), |place| clause.holds_of(&all[place], consumer)), *weight)
+            (Set::of(all.len(), |place| on.has(place) && clause.holds_of(&all[place], consumer)), *weight)
         };
-        Some(Self { name: at(name, one.line), force, from, to: one.to.iter().map(place).collect() })
+        Some(Self { name: at(name, one.line), force, from, to: one.to.iter().map(place).collect(), first: ON })
     }
 
     /// What is left of `from`; `None` when the condition says nothing to this call.
-    fn narrow(&self, call: Asked<'_>, consumer: &Consumer, from: &Set, random: u64, relaxed: bool) -> Option<Set> {
+    fn narrow<'a>(
+        &'a self,
+        call: Asked<'_>,
+        consumer: &Consumer,
+        from: &Those<'_>,
+        random: u64,
+        relaxed: bool,
+    ) -> Option<Those<'a>> {
         if !self.from.holds_of_call(call, consumer) {
             return None;
         }
-        let nobody = || from.without(from);
+        let nobody = || Those::Made(from.without(from));
         if self.to.is_empty() {
             return Some(nobody());
         }
-        let mut there = self.to.iter().filter(|(set, _)| from.meets(set));
+        let mut there = self.to.iter().enumerate().filter(|(_, (set, _))| from.meets(set));
         if (relaxed || there.clone().next().is_none()) && !self.force {
             return None;
         }
-        let total: u64 = there.clone().map(|(_, weight)| u64::from(*weight)).sum();
+        let total: u64 = there.clone().map(|(_, (_, weight))| u64::from(*weight)).sum();
         let mut point = ((u128::from(random) * u128::from(total)) >> 64) as u64;
-        let drawn = there.find(|(_, weight)| match point.checked_sub(u64::from(*weight)) {
+        let drawn = there.find(|(_, (_, weight))| match point.checked_sub(u64::from(*weight)) {
             None => true,
             Some(rest) => {
                 point = rest;
@@ -141,7 +182,11 @@ impl Ready {
             }
         });
         // Where only those of the weight 0 are there, nobody is drawn.
-        Some(drawn.map_or_else(nobody, |(set, _)| from.and(set)))
+        Some(drawn.map_or_else(nobody, |(place, (set, _))| match from {
+            // Its own sets are of those.
+            Those::Ready(ON, _) => Those::Ready(self.first + place, set),
+            _ => Those::Made(from.and(set)),
+        }))
     }
 
     /// Whom a call of which nothing is known may reach at all.
@@ -158,14 +203,14 @@ impl Ready {
 impl Plan {
     /// Where a call may go. `random` draws among places with weights. With `relaxed`, whatever is not forced is passed
     /// over: for a call that reaches nobody of those that it is for.
-    pub(crate) fn route(&self, call: Asked<'_>, mut random: impl FnMut() -> u64, relaxed: bool) -> Routed {
-        let mut set = self.on.clone();
+    pub(crate) fn route(&self, call: Asked<'_>, mut random: impl FnMut() -> u64, relaxed: bool) -> Routed<'_> {
+        let mut set = Those::Ready(ON, &self.on);
         let nobody = |by: Option<&Arc<str>>, set| Routed { set, by: Some(by.cloned().unwrap_or_else(|| TAGS.into())) };
         if set.is_empty() {
             return nobody(self.off.first().map(|(_, by)| by), set);
         }
         if let Some((name, tags)) = &self.tags {
-            set = tags.narrow(call, &self.consumer, &set, relaxed);
+            set = Those::Made(tags.narrow(call, &self.consumer, &set, relaxed));
             if set.is_empty() {
                 return nobody(name.as_ref(), set);
             }
@@ -179,6 +224,11 @@ impl Plan {
             }
         }
         Routed { set, by: None }
+    }
+
+    /// How many sets it has ready, whose numbers are below this one.
+    pub(crate) fn sets(&self) -> usize {
+        self.sets
     }
 
     /// The weight of the instance at a place, where any is overridden.

@@ -91,7 +91,8 @@ fn conditions_apply_one_after_the_other() {
     ] {
         let texts = [(SERVICE, format!("conditions: {service}\n")), (PROVIDER, format!("conditions: {provider}\n"))];
         let texts = texts.each_ref().map(|(index, text)| (*index, text.as_str()));
-        let routed = plan(&texts, &[1, 1, 2]).unwrap().route(Asked::of(&tagged(None)), || 0, false);
+        let plan = plan(&texts, &[1, 1, 2]).unwrap();
+        let routed = plan.route(Asked::of(&tagged(None)), || 0, false);
         assert_eq!(routed.set.places().collect::<Vec<_>>(), expected, "{service} {provider}");
         assert_eq!(routed.by.as_deref(), by, "{service} {provider}");
     }
