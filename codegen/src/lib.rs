@@ -34,6 +34,7 @@ use proc_macro::TokenStream;
 /// |---|---|
 /// | `idempotent` | calling twice does no harm: it may be sent again |
 /// | `timeout = "200ms"` | how long a call may take when the caller says nothing |
+/// | `per_try_timeout = "50ms"` | how long one try of it may take where another may follow |
 /// | `retries = 2` | how often a failed call is sent again, at most |
 /// | `get = "/v1/stock/{sku}"` | a path for HTTP GET |
 /// | `spawn` | it computes for long: run it in a task of its own |

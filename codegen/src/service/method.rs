@@ -28,6 +28,7 @@ pub(crate) fn read(function: &TraitItemFn, problems: &mut Problems) -> Option<Rp
         name: options.name.as_ref().map_or_else(|| camel(&plain(&signature.ident)), syn::LitStr::value),
         idempotent: options.idempotent,
         timeout: options.timeout,
+        per_try_timeout: options.per_try_timeout.map(|t| t.1),
         retries: options.retries.map(|r| r.1),
         spawn: options.spawn,
         get: options.get.map(|g| g.1),
@@ -199,6 +200,12 @@ fn made(attrs: &[syn::Attribute], ident: &Ident, ty: &Type) -> MadeField {
 /// Options that only make sense together, or not together.
 fn rules(options: &RpcOptions, request: &Body, response: &Body, problems: &mut Problems) {
     let streams = request.streams || response.streams;
+    if let Some((name, _)) = &options.per_try_timeout
+        && (streams || !options.idempotent)
+    {
+        let text = "only what is `idempotent` and no stream may be tried again: take out `per_try_timeout`";
+        problems.at(name, text);
+    }
     if let Some((name, _)) = &options.retries {
         if streams {
             problems.at(name, "a stream is never sent again: take out `retries`");

@@ -40,6 +40,7 @@ pub(crate) struct Rpc {
     pub(crate) name: String,
     pub(crate) idempotent: bool,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) per_try_timeout: Option<Duration>,
     pub(crate) retries: Option<u32>,
     pub(crate) spawn: bool,
     pub(crate) get: Option<LitStr>,

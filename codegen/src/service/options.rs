@@ -6,7 +6,7 @@ use std::time::Duration;
 use syn::{Attribute, LitStr, Meta};
 
 const SERVICE: &[&str] = &["package", "version", "group", "name", "lock"];
-const RPC: &[&str] = &["idempotent", "timeout", "retries", "spawn", "name", "get", "wrap"];
+const RPC: &[&str] = &["idempotent", "timeout", "per_try_timeout", "retries", "spawn", "name", "get", "wrap"];
 
 /// What `#[service(…)]` says.
 #[derive(Default)]
@@ -51,6 +51,7 @@ impl ServiceOptions {
 pub(crate) struct RpcOptions {
     pub(crate) idempotent: bool,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) per_try_timeout: Option<(Ident, Duration)>,
     pub(crate) retries: Option<(Ident, u32)>,
     pub(crate) spawn: bool,
     pub(crate) name: Option<LitStr>,
@@ -76,6 +77,9 @@ impl RpcOptions {
             match option.name.to_string().as_str() {
                 "idempotent" => self.idempotent = option.flag(problems),
                 "timeout" => self.timeout = option.duration("\"200ms\"", problems),
+                "per_try_timeout" => {
+                    self.per_try_timeout = option.duration("\"50ms\"", problems).map(|t| (option.name.clone(), t));
+                }
                 "retries" => self.retries = option.number("2", problems).map(|n| (option.name.clone(), n)),
                 "spawn" => self.spawn = option.flag(problems),
                 "name" => self.name = option.text("\"GetStock\"", problems),

@@ -63,6 +63,8 @@ pub struct MethodDef {
     pub idempotent: bool,
     /// How long a call may take when the caller says nothing.
     pub timeout: Option<Duration>,
+    /// How long one try may take where another may follow, when the caller says nothing.
+    pub per_try_timeout: Option<Duration>,
     /// How often a failed call is sent again, at most, when the caller says nothing.
     pub retries: Option<u32>,
     /// Handlers compute for long: run each in a task of its own, never inline in the connection.
@@ -91,6 +93,7 @@ impl MethodDef {
             kind,
             idempotent: false,
             timeout: None,
+            per_try_timeout: None,
             retries: None,
             spawn: false,
             get: None,
@@ -118,6 +121,7 @@ struct Inner {
     kind: Kind,
     idempotent: bool,
     timeout: Option<Duration>,
+    per_try_timeout: Option<Duration>,
     retries: Option<u32>,
     spawn: bool,
 }
@@ -129,8 +133,16 @@ impl Method {
     /// When the two names do not make the path of a URI.
     pub fn new(service: &str, name: &str, kind: Kind) -> Result<Self, http::uri::InvalidUri> {
         let path = http::uri::PathAndQuery::from_maybe_shared(format!("/{service}/{name}"))?;
-        let service = service.to_owned();
-        Ok(Self(Arc::new(Inner { service, path, kind, idempotent: false, timeout: None, retries: None, spawn: false })))
+        Ok(Self(Arc::new(Inner {
+            service: service.to_owned(),
+            path,
+            kind,
+            idempotent: false,
+            timeout: None,
+            per_try_timeout: None,
+            retries: None,
+            spawn: false,
+        })))
     }
 
     /// The same method, known to be idempotent.
@@ -156,6 +168,7 @@ impl Method {
             kind: def.kind,
             idempotent: def.idempotent,
             timeout: def.timeout,
+            per_try_timeout: def.per_try_timeout,
             retries: def.retries,
             spawn: def.spawn,
         }))
@@ -189,6 +202,11 @@ impl Method {
     /// How long a call may take when the caller says nothing.
     pub fn timeout(&self) -> Option<Duration> {
         self.0.timeout
+    }
+
+    /// How long one try may take where another may follow, when the caller says nothing.
+    pub fn per_try_timeout(&self) -> Option<Duration> {
+        self.0.per_try_timeout
     }
 
     /// How often a failed call is sent again, at most, when the caller says nothing.

@@ -1,4 +1,4 @@
-//! How calls are made, as far as operators say: time and retries, of a service or of one method. Pure.
+//! How calls are made, as far as operators say: time, that of a try, and retries, of a service or of one method. Pure.
 
 use crate::call::Invocation;
 use std::{collections::BTreeMap, time::Duration};
@@ -14,6 +14,7 @@ pub(crate) struct Tunes {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Tune {
     timeout: Option<Duration>,
+    per_try: Option<Duration>,
     retries: Option<u32>,
 }
 
@@ -25,7 +26,7 @@ const MOST: u32 = 10;
 impl Tunes {
     /// Whether a parameter of this name is of calls: `timeout`, `Level.retries`.
     pub(super) fn takes(name: &str) -> bool {
-        matches!(name.rsplit('.').next(), Some("timeout" | "retries"))
+        matches!(name.rsplit('.').next(), Some("timeout" | "per_try_timeout" | "retries"))
     }
 
     /// Says one more thing. Of two on the same the later counts.
@@ -36,11 +37,8 @@ impl Tunes {
             Some(method) => self.methods.entry(method.to_owned()).or_default(),
         };
         match what {
-            "timeout" => {
-                let millis = value.parse::<u64>().ok().filter(|millis| (1..=LONGEST).contains(millis));
-                let wrong = || format!("the {name} `{value}` is not from 1 to {LONGEST} milliseconds");
-                tune.timeout = Some(Duration::from_millis(millis.ok_or_else(wrong)?));
-            }
+            "timeout" => tune.timeout = Some(millis(name, value)?),
+            "per_try_timeout" => tune.per_try = Some(millis(name, value)?),
             "retries" => {
                 let retries = value.parse::<u32>().ok().filter(|retries| *retries <= MOST);
                 tune.retries = Some(retries.ok_or_else(|| format!("the {name} `{value}` is not from 0 to {MOST}"))?);
@@ -62,8 +60,16 @@ impl Tunes {
             let timeout = own.timeout.or(self.all.timeout);
             call.deadline = timeout.and_then(|timeout| call.began.checked_add(timeout));
         }
+        call.per_try = call.per_try.or(own.per_try).or(self.all.per_try);
         call.retries = call.retries.or(own.retries).or(self.all.retries);
     }
+}
+
+/// A time in milliseconds, as Dubbo's parameters say it.
+fn millis(name: &str, value: &str) -> Result<Duration, String> {
+    let millis = value.parse::<u64>().ok().filter(|millis| (1..=LONGEST).contains(millis));
+    let wrong = || format!("the {name} `{value}` is not from 1 to {LONGEST} milliseconds");
+    millis.map(Duration::from_millis).ok_or_else(wrong)
 }
 
 #[cfg(test)]
@@ -75,23 +81,44 @@ mod tests {
     fn the_caller_s_word_counts_most_and_the_method_s_before_that_of_all() {
         let mut tunes = Tunes::default();
         assert!(tunes.is_empty());
-        for (name, value) in [("timeout", "1000"), ("C.timeout", "300"), ("retries", "1"), ("D.retries", "5")] {
+        for (name, value) in [
+            ("timeout", "1000"),
+            ("C.timeout", "300"),
+            ("retries", "1"),
+            ("D.retries", "5"),
+            ("per_try_timeout", "90"),
+            ("D.per_try_timeout", "10"),
+        ] {
             tunes.set(name, value).unwrap();
         }
         let mut said = call(Kind::Unary, true);
-        (said.deadline, said.retries) = (Some(said.began), Some(0));
+        (said.deadline, said.retries, said.per_try) = (Some(said.began), Some(0), Some(Duration::ZERO));
         tunes.apply(&mut said);
         assert_eq!((said.deadline, said.retries), (Some(said.began), Some(0)));
+        assert_eq!(said.per_try, Some(Duration::ZERO));
         let mut silent = call(Kind::Unary, true);
         tunes.apply(&mut silent);
         assert_eq!((silent.deadline, silent.retries), (Some(silent.began + Duration::from_millis(300)), Some(1)));
+        assert_eq!(silent.per_try, Some(Duration::from_millis(90)));
     }
 
     #[test]
     fn what_cannot_be_is_refused() {
-        for (name, value) in [("timeout", "0"), ("timeout", "-1"), ("C.timeout", "1s"), ("retries", "11"), ("x", "1")] {
+        for (name, value) in [
+            ("timeout", "0"),
+            ("timeout", "-1"),
+            ("C.timeout", "1s"),
+            ("retries", "11"),
+            ("per_try_timeout", "0"),
+            ("x", "1"),
+        ] {
             assert!(Tunes::default().set(name, value).is_err(), "{name} {value}");
         }
-        assert!(Tunes::takes("Level.timeout") && Tunes::takes("retries") && !Tunes::takes("weight"));
+        assert!(
+            Tunes::takes("Level.timeout")
+                && Tunes::takes("retries")
+                && Tunes::takes("C.per_try_timeout")
+                && !Tunes::takes("weight")
+        );
     }
 }

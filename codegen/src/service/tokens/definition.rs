@@ -61,10 +61,11 @@ fn method(service: &Service, rpc: &Rpc) -> TokenStream {
         (true, true) => quote!(BidiStreaming),
     };
     let (idempotent, spawn) = (rpc.idempotent, rpc.spawn);
-    let timeout = option(rpc.timeout.map(|timeout: Duration| {
-        let (seconds, nanos) = (timeout.as_secs(), timeout.subsec_nanos());
+    let duration = |time: Duration| {
+        let (seconds, nanos) = (time.as_secs(), time.subsec_nanos());
         quote!(::core::time::Duration::new(#seconds, #nanos))
-    }));
+    };
+    let (timeout, per_try) = (option(rpc.timeout.map(duration)), option(rpc.per_try_timeout.map(duration)));
     let (retries, get) = (option(rpc.retries), option(rpc.get.as_ref()));
     let describe = |half| {
         let message = message(service, rpc, half);
@@ -79,6 +80,7 @@ fn method(service: &Service, rpc: &Rpc) -> TokenStream {
             kind: #door::Kind::#kind,
             idempotent: #idempotent,
             timeout: #timeout,
+            per_try_timeout: #per_try,
             retries: #retries,
             spawn: #spawn,
             get: #get,

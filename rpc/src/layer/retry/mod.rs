@@ -51,8 +51,8 @@ pub struct RetryOptions {
     pub budget_at_least: u32,
     /// The wait before the first retry, which doubles with each, up to a second; half of it is jitter. Default 10 ms.
     pub backoff: Duration,
-    /// How long one try may take where it may be followed by another: of a method that is idempotent and answers with one message.
-    /// Default: as long as the call.
+    /// How long one try may take where it may be followed by another: of a method that is idempotent and answers with one message,
+    /// when neither the caller nor the method says. Default: as long as the call.
     pub per_try_timeout: Option<Duration>,
     /// Where the jitter begins, to be the same each time in a simulation. Default: chosen at random.
     pub seed: Option<u64>,
@@ -233,7 +233,8 @@ impl<S> Plan<S> {
     /// Takes the time of this try, where one is set and another may follow.
     fn watch(&mut self, call: &mut Invocation) {
         self.watch = None;
-        let Some(time) = call.per_try.or(self.shared.per_try) else { return };
+        let said = call.per_try.or(call.method.per_try_timeout());
+        let Some(time) = said.or(self.shared.per_try) else { return };
         let may_follow = self.copy.is_some() && call.method.idempotent() && !call.method.kind().server_streams();
         if may_follow && self.retried < self.shared.allowed(call) {
             let watch = Watch::new(time);
