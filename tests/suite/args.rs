@@ -1,16 +1,22 @@
 //! The command line of `cargo suite`.
 
+use std::path::PathBuf;
+
 use crate::groups::{Group, When};
 
 pub(crate) const USAGE: &str = "\
-cargo suite [--quick | --long] [--seeds N] [--yes] [NAME…]
+cargo suite [--quick | --long] [--seeds N] [--report DIR] [--yes] [NAME…]
 
   NAME…    only these groups (`--list` names them)
   --quick  only what needs no real server or foreign peer
   --long   more seeds, longer runs, the benchmark too
   --seeds  run simulations with so many seeds a scenario, instead of 10000
+  --report write what the scenarios of the group `chaos` showed to this folder
   --yes    install missing Debian packages without asking
   --list   the groups and what they need, nothing run";
+
+/// The group that leaves a report.
+const CHAOS: &str = "chaos";
 
 #[derive(Debug, Default)]
 pub(crate) struct Args {
@@ -20,6 +26,7 @@ pub(crate) struct Args {
     pub(crate) list: bool,
     pub(crate) help: bool,
     pub(crate) seeds: Option<u64>,
+    pub(crate) report: Option<PathBuf>,
     names: Vec<String>,
 }
 
@@ -36,6 +43,10 @@ pub(crate) fn parse(args: impl Iterator<Item = String>, groups: &[Group]) -> Res
                 let number = args.next().and_then(|(_, text)| text.replace('_', "").parse().ok()).filter(|n| *n > 0);
                 parsed.seeds = Some(number.ok_or_else(|| format!("--seeds wants a number above 0\n\n{USAGE}"))?);
             }
+            "--report" => match args.next() {
+                Some((_, dir)) if !dir.starts_with('-') => parsed.report = Some(dir.into()),
+                _ => return Err(format!("--report wants a folder\n\n{USAGE}")),
+            },
             "--yes" | "-y" => parsed.yes = true,
             "--list" => parsed.list = true,
             "--help" | "-h" => parsed.help = true,
@@ -48,6 +59,9 @@ pub(crate) fn parse(args: impl Iterator<Item = String>, groups: &[Group]) -> Res
     }
     if parsed.quick && parsed.long {
         return Err(format!("--quick and --long exclude each other\n\n{USAGE}"));
+    }
+    if parsed.report.is_some() && !parsed.chosen(groups).iter().any(|group| group.name == CHAOS) {
+        return Err(format!("--report is of the group `{CHAOS}`, which is not among what runs\n\n{USAGE}"));
     }
     Ok(parsed)
 }
@@ -99,6 +113,20 @@ mod tests {
         assert_eq!(parsed("").unwrap().seeds, None);
         for wrong in ["--seeds", "--seeds many", "--seeds 0"] {
             assert!(parsed(wrong).unwrap_err().contains("--seeds wants"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_report_is_of_the_scenarios() {
+        assert_eq!(parsed("chaos --report out").unwrap().report, Some("out".into()));
+        assert_eq!(parsed("--report out").unwrap().report, Some("out".into()));
+        for (line, wrong) in [
+            ("--report", "wants a folder"),
+            ("--report --long", "wants a folder"),
+            ("house --report out", "of the group `chaos`"),
+            ("--quick --report out", "of the group `chaos`"),
+        ] {
+            assert!(parsed(line).unwrap_err().contains(wrong), "{line}");
         }
     }
 

@@ -37,6 +37,12 @@ pub(crate) fn tests() -> Result<Vec<Executable>, String> {
 pub(crate) fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(tree::root());
+    // What cargo tells of the suite's own package is not for what is built: a build script that looks at it would run
+    // again, and all that stands on it be built again, whenever `cargo test` and `cargo suite` take turns.
+    let of_the_suite = |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.starts_with(prefix));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_the_suite)) {
+        cargo.env_remove(name);
+    }
     cargo
 }
 

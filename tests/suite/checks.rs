@@ -1,8 +1,10 @@
 //! The checks of the `house` group that are more than one call of cargo.
 
+mod chaos;
 mod licence;
 mod matrix;
 
+pub(crate) use chaos::{chaos_report, copied, no_records};
 pub(crate) use matrix::dubbo_matrix;
 
 use std::process::{Command, Stdio};

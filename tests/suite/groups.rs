@@ -167,8 +167,6 @@ pub(crate) const GROUPS: &[Group] = &[
             step(Real, "ZooKeeper", Waits(TESTS, "registry_zookeeper", 6)),
             step(Real, "Nacos", Waits(TESTS, "registry_nacos", 4)),
             step(Long, "a cluster of Nacos", Target(TESTS, "registry_nacos_cluster")),
-            step(Real, "outages, the shop, and a move from one to the other", Target(TESTS, "registries")),
-            step(Real, "the shop, restarted process by process", Target(TESTS, "rolling")),
             step(
                 Long,
                 "the benchmark of registries runs",
@@ -176,15 +174,6 @@ pub(crate) const GROUPS: &[Group] = &[
             ),
             step(Real, "rules of operators, live", Target(TESTS, "rules")),
         ],
-    },
-    Group {
-        name: "faults",
-        about: "one of three providers does badly, or all of them do, as processes and networks really do",
-        needs: &[
-            Need::Debian { program: "ip", package: "iproute2" },
-            Need::Debian { program: "nft", package: "nftables" },
-        ],
-        steps: &[step(Real, "slow, erring, swallowed, stopped, flapping, and all at once", Target(TESTS, "faults"))],
     },
     Group {
         name: "sentinel",
@@ -253,6 +242,26 @@ pub(crate) const GROUPS: &[Group] = &[
                 "the gateway benchmark runs",
                 Cargo(&["bench-gateway", "--rounds", "1", "--seconds", "0.5"], &[]),
             ),
+        ],
+    },
+    Group {
+        name: "chaos",
+        about: "scenarios: things go wrong around what is at work, as processes, disks and networks really do",
+        needs: &[
+            Need::Debian { program: "ip", package: "iproute2" },
+            Need::Debian { program: "nft", package: "nftables" },
+            Need::Debian { program: "redis-server", package: "redis-server" },
+            Need::Debian { program: "nginx", package: "nginx-light" },
+            Need::Debian { program: "keepalived", package: "keepalived" },
+            Need::Debian { program: "java", package: "default-jre-headless" },
+            Need::Debian { program: "zooinspector", package: "zookeeper" },
+            Need::Debian { program: "javac", package: "default-jdk-headless" },
+            Need::Nacos,
+        ],
+        steps: &[
+            step(Real, "no records of earlier runs", Check(checks::no_records)),
+            step(Real, "scenarios", Target(TESTS, "chaos")),
+            step(Real, "their report", Check(checks::chaos_report)),
         ],
     },
     Group {

@@ -62,6 +62,11 @@ fn suite(args: &Args) -> Result<Report, ExitCode> {
     for group in &chosen {
         report.add(run::group(group, args, &built));
     }
+    if let Some(folder) = &args.report
+        && let Err(e) = checks::copied(folder)
+    {
+        report.failed("chaos", &e);
+    }
     let strays = build::strays(&built, groups::GROUPS);
     if !strays.is_empty() {
         report.failed("house", &format!("tests that no group runs: {}", strays.join(", ")));

@@ -1,4 +1,5 @@
-//! A TCP proxy that breaks on command: latency, throttle, one-way stall, black hole, cut, reset, refusal.
+//! A TCP proxy that breaks on command: latency and jitter, throttle, one-way stall, black hole, cut, reset, refusal, bytes
+//! that change on the way, connections that are open on one side only, and ends that are late.
 //!
 //! The kernels that tests run on often have no `netem`, so the wire is bent in user space. It counts what it did: a test that
 //! injects a fault asserts that the fault really fired, or it has tested nothing. It runs on threads and the real
@@ -11,6 +12,8 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
+
+use crate::Seed;
 
 /// A direction through the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,12 +45,19 @@ pub struct Counts {
     pub reset: u64,
     /// Connections closed at once because the proxy refused.
     pub refused: u64,
+    /// Pieces in which a byte was changed.
+    pub corrupted: u64,
+    /// Connections that were left open on the client's side only.
+    pub half_open: u64,
+    /// Ends that were handed on late.
+    pub lingered: u64,
 }
 
 /// A proxy in front of one server. Dropping it cuts all its connections.
 #[derive(Debug)]
 pub struct Proxy {
     addr: SocketAddr,
+    server: SocketAddr,
     shared: Arc<Shared>,
 }
 
@@ -57,6 +67,10 @@ struct Shared {
     /// Rings whenever `faults` changed.
     changed: Condvar,
     links: Mutex<Vec<Weak<Link>>>,
+    /// Clients that think they are connected, once rightly: held, so that nobody tells them otherwise.
+    misled: Mutex<Vec<Arc<Link>>>,
+    /// Those that never were.
+    unheard: Mutex<Vec<TcpStream>>,
     counts: Counters,
 }
 
@@ -66,12 +80,21 @@ struct Faults {
     up: Lane,
     down: Lane,
     refuse: bool,
+    half_open: bool,
+    /// How late an end is handed on.
+    linger: Duration,
     over: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Lane {
     latency: Duration,
+    /// At most so much is added to the latency.
+    jitter: Duration,
+    /// Where the chance of it is.
+    chance: u64,
+    /// One piece of so many is changed; 0 is none.
+    corrupt: u64,
     /// Bytes per second; 0 is no limit.
     rate: u64,
     stalled: bool,
@@ -82,8 +105,8 @@ struct Lane {
 struct Link {
     client: TcpStream,
     server: TcpStream,
-    /// Set before a reset wakes the threads.
-    reset: AtomicBool,
+    /// Set before a reset wakes the threads, and where the client is told nothing: no end is handed on.
+    mute: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -97,6 +120,9 @@ struct Counters {
     cut: AtomicU64,
     reset: AtomicU64,
     refused: AtomicU64,
+    corrupted: AtomicU64,
+    half_open: AtomicU64,
+    lingered: AtomicU64,
 }
 
 impl Proxy {
@@ -110,7 +136,7 @@ impl Proxy {
         let shared = Arc::new(Shared::default());
         let own = shared.clone();
         std::thread::spawn(move || accept(&listener, server, &own));
-        Ok(Proxy { addr, shared })
+        Ok(Proxy { addr, server, shared })
     }
 
     /// Where clients connect.
@@ -118,9 +144,49 @@ impl Proxy {
         self.addr
     }
 
+    /// Where it connects to.
+    pub fn server(&self) -> SocketAddr {
+        self.server
+    }
+
     /// Delays each piece on its way by `delay`; order is kept.
     pub fn latency(&self, way: Way, delay: Duration) {
         self.shared.change(|f| f.lane_mut(way).latency = delay);
+    }
+
+    /// Delays each piece on its way by up to `most` more, by chance; order is kept.
+    pub fn jitter(&self, way: Way, most: Duration, seed: &mut Seed) {
+        let chance = seed.next_u64();
+        self.shared.change(|f| {
+            let lane = f.lane_mut(way);
+            (lane.jitter, lane.chance) = (most, chance);
+        });
+    }
+
+    /// Changes the first byte of one piece of so many; 0 lifts it.
+    pub fn corrupt(&self, way: Way, one_of: u64) {
+        self.shared.change(|f| f.lane_mut(way).corrupt = one_of);
+    }
+
+    /// Hands the end of a connection on so much later.
+    pub fn linger(&self, delay: Duration) {
+        self.shared.change(|f| f.linger = delay);
+    }
+
+    /// Leaves each connection, and new ones, open on the client's side only, as a server does that lost its memory or a NAT
+    /// its table: nothing is answered, and nobody is told. Returns how many there were.
+    pub fn half_open(&self) -> usize {
+        self.shared.change(|f| f.half_open = true);
+        let links = self.shared.take_links();
+        for link in &links {
+            link.mute.store(true, Ordering::SeqCst);
+            // An error means that it is closed already.
+            let _ = link.server.shutdown(Shutdown::Both);
+            self.shared.counts.half_open.fetch_add(1, Ordering::Relaxed);
+        }
+        let count = links.len();
+        lock(&self.shared.misled).extend(links);
+        count
     }
 
     /// Lets at most `bytes_per_second` through; 0 lifts the limit.
@@ -162,7 +228,7 @@ impl Proxy {
                 // With no linger the close sends RST. It fails only when the socket is already gone.
                 let _ = rustix::net::sockopt::set_socket_linger(socket, Some(Duration::ZERO));
             }
-            link.reset.store(true, Ordering::SeqCst);
+            link.mute.store(true, Ordering::SeqCst);
             // Wakes the reading threads and sends nothing; the sockets close when the last of them lets go.
             link.close(Shutdown::Read);
             self.shared.counts.reset.fetch_add(1, Ordering::Relaxed);
@@ -175,6 +241,8 @@ impl Proxy {
     /// Ends every lasting fault. What was held back goes on its way.
     pub fn heal(&self) {
         self.shared.change(|f| *f = Faults { over: f.over, ..Faults::default() });
+        lock(&self.shared.misled).clear();
+        lock(&self.shared.unheard).clear();
     }
 
     /// What it did so far.
@@ -211,6 +279,11 @@ fn accept(listener: &TcpListener, server: SocketAddr, shared: &Arc<Shared>) {
             continue;
         }
         shared.counts.accepted.fetch_add(1, Ordering::Relaxed);
+        if faults.half_open {
+            shared.counts.half_open.fetch_add(1, Ordering::Relaxed);
+            lock(&shared.unheard).push(client);
+            continue;
+        }
         let shared = shared.clone();
         std::thread::spawn(move || pipe::connect(client, server, &shared));
     }
@@ -233,6 +306,19 @@ impl Faults {
             Way::Up => self.up,
             Way::Down => self.down,
         }
+    }
+
+    /// How much later a piece may leave than it came.
+    fn delay(&mut self, way: Way) -> Duration {
+        let lane = self.lane_mut(way);
+        let most = u64::try_from(lane.jitter.as_micros()).unwrap_or(u64::MAX);
+        if most == 0 {
+            return lane.latency;
+        }
+        let mut seed = Seed::of(lane.chance);
+        let more = Duration::from_micros(seed.below(most));
+        lane.chance = seed.next_u64();
+        lane.latency + more
     }
 
     fn lane_mut(&mut self, way: Way) -> &mut Lane {
@@ -264,6 +350,9 @@ impl Counters {
             cut: get(&self.cut),
             reset: get(&self.reset),
             refused: get(&self.refused),
+            corrupted: get(&self.corrupted),
+            half_open: get(&self.half_open),
+            lingered: get(&self.lingered),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
-#[path = "registries/desk.rs"]
+#[path = "chaos/bed/desk.rs"]
 #[allow(dead_code, reason = "other tests use more of it")]
 mod desk;
 #[path = "../../registry/tests/conformance/support.rs"]

@@ -9,14 +9,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mainstay::prelude::*;
-use mainstay_examples::{Answer, Level, Member};
+use mainstay_examples::{Answer, Held, Level, Member};
 use service::{Frail, FrailServer, Seen};
 
 /// The member service as it is on the wire: the shop's own trait has no word for a failure of the member itself.
 #[mainstay::service(package = "shop.member.v1", name = "MemberApi")]
 trait Members {
-    #[rpc(idempotent)]
+    #[rpc(idempotent, get = "/v1/member/{id}")]
     async fn member(&self, id: String) -> Result<Member>;
+
+    async fn hold(&self, id: String, gift: String) -> Result<Held>;
 }
 
 #[derive(Clone, Default)]
@@ -25,6 +27,7 @@ struct Patient(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     seen: Seen,
+    gifts: Vec<String>,
     wait: Duration,
     fail_percent: u64,
 }
@@ -52,9 +55,17 @@ impl Members for Patient {
         if fails {
             return Err(Status::new(Code::Unavailable, "this member ails"));
         }
-        let answer = Answer { by: std::process::id().to_string(), retries: 0 };
-        Ok(Member { name: id.clone(), id, level: Level::Basic, answer })
+        Ok(Member { name: id.clone(), id, level: Level::Basic, answer: answer() })
     }
+
+    async fn hold(&self, _: String, gift: String) -> Result<Held> {
+        self.state().gifts.push(gift.clone());
+        Ok(Held { gift, answer: answer() })
+    }
+}
+
+fn answer() -> Answer {
+    Answer { by: std::process::id().to_string(), retries: 0 }
 }
 
 impl Frail for Patient {
@@ -66,6 +77,10 @@ impl Frail for Patient {
 
     async fn seen(&self) -> Result<Seen> {
         Ok(self.state().seen)
+    }
+
+    async fn gifts(&self) -> Result<Vec<String>> {
+        Ok(self.state().gifts.clone())
     }
 }
 

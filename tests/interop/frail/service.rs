@@ -21,4 +21,8 @@ pub(crate) trait Frail {
     /// What came so far.
     #[rpc(idempotent, timeout = "5s")]
     async fn seen(&self) -> Result<Seen>;
+
+    /// The gifts that were put aside, each as often as it was.
+    #[rpc(idempotent, timeout = "5s")]
+    async fn gifts(&self) -> Result<Vec<String>>;
 }

@@ -30,7 +30,7 @@ pub(super) fn connect(client: TcpStream, server: SocketAddr, shared: &Arc<Shared
         // Small writes go out at once; it is a hint, and failing to set it changes nothing but speed.
         let _ = socket.set_nodelay(true);
     }
-    let link = Arc::new(Link { client, server, reset: AtomicBool::new(false) });
+    let link = Arc::new(Link { client, server, mute: AtomicBool::new(false) });
     {
         let mut links = lock(&shared.links);
         links.retain(|l| l.strong_count() > 0);
@@ -41,7 +41,7 @@ pub(super) fn connect(client: TcpStream, server: SocketAddr, shared: &Arc<Shared
         let (reading, writing) = (link.clone(), link.clone());
         let (own, other) = (shared.clone(), shared.clone());
         std::thread::spawn(move || read(&reading, way, &own, &queue));
-        std::thread::spawn(move || write(&writing, way, &other, &pieces));
+        std::thread::spawn(move || write(&writing, way, &other, pieces));
     }
 }
 
@@ -53,18 +53,18 @@ fn read(link: &Link, way: Way, shared: &Shared, queue: &SyncSender<Piece>) {
     let mut buffer = vec![0; PIECE];
     loop {
         let n = from.read(&mut buffer).unwrap_or(0);
-        let latency = lock(&shared.faults).lane(way).latency;
-        if queue.send((Instant::now() + latency, buffer[..n].to_vec())).is_err() || n == 0 {
+        let delay = lock(&shared.faults).delay(way);
+        if queue.send((Instant::now() + delay, buffer[..n].to_vec())).is_err() || n == 0 {
             return;
         }
     }
 }
 
 /// Hands each piece over when it is due, nothing holds it, and the throttle lets it.
-fn write(link: &Link, way: Way, shared: &Shared, pieces: &Receiver<Piece>) {
+fn write(link: &Link, way: Way, shared: &Shared, pieces: Receiver<Piece>) {
     let mut to = link.to(way);
     let mut free_at = Instant::now();
-    while let Ok((due, piece)) = pieces.recv() {
+    for (n, (due, mut piece)) in (1..).zip(pieces) {
         let now = Instant::now();
         let rate = lock(&shared.faults).lane(way).rate;
         count_if(due > now, &shared.counts.delayed);
@@ -78,7 +78,15 @@ fn write(link: &Link, way: Way, shared: &Shared, pieces: &Receiver<Piece>) {
         });
         count_if(held, &shared.counts.held);
         if piece.is_empty() {
+            let linger = lock(&shared.faults).linger;
+            count_if(!linger.is_zero(), &shared.counts.lingered);
+            wait_while(shared, way, Some(Instant::now() + linger), |_| true);
             break;
+        }
+        let corrupt = lock(&shared.faults).lane(way).corrupt;
+        if corrupt > 0 && n % corrupt == 0 {
+            piece[0] ^= 0xff;
+            shared.counts.corrupted.fetch_add(1, Ordering::Relaxed);
         }
         let passed = match way {
             Way::Up => &shared.counts.up,
@@ -93,9 +101,9 @@ fn write(link: &Link, way: Way, shared: &Shared, pieces: &Receiver<Piece>) {
             free_at = Instant::now() + Duration::from_secs_f64(piece.len() as f64 / rate as f64);
         }
     }
-    // Half-close: the other direction may still have much to say. An error means that it is closed already. Not after a reset:
-    // a FIN would go out before the RST.
-    if !link.reset.load(Ordering::SeqCst) {
+    // Half-close: the other direction may still have much to say. An error means that it is closed already. Not after a reset,
+    // since a FIN would go out before the RST, nor to who is to be told nothing.
+    if !link.mute.load(Ordering::SeqCst) {
         let _ = to.shutdown(Shutdown::Write);
     }
 }

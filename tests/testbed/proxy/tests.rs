@@ -163,6 +163,74 @@ fn a_refusal_lasts_until_healed() {
 }
 
 #[test]
+fn jitter_delays_some_more_than_others_and_the_same_seed_alike() {
+    let took = |seed: u64| {
+        let bed = Bed::new();
+        let mut client = bed.client();
+        ping(&mut client).unwrap();
+        bed.proxy.jitter(Way::Up, Duration::from_millis(60), &mut Seed::of(seed));
+        let took: Vec<Duration> = (0..6).map(|_| ping(&mut client).unwrap()).collect();
+        assert!(bed.proxy.counts().delayed > 0);
+        took
+    };
+    let (one, same) = (took(1), took(1));
+    let mut due = Seed::of(Seed::of(1).next_u64());
+    for (one, same) in one.iter().zip(&same) {
+        let least = Duration::from_micros(due.below(60_000));
+        due = Seed::of(due.next_u64());
+        assert!(*one >= least && *same >= least, "{one:?}, {same:?}, {least:?}");
+    }
+}
+
+#[test]
+fn one_piece_of_so_many_is_changed() {
+    let bed = Bed::new();
+    let mut client = bed.client();
+    bed.proxy.corrupt(Way::Down, 2);
+    let mut came = Vec::new();
+    for _ in 0..4 {
+        client.write_all(b"ping").unwrap();
+        let mut answer = [0; 4];
+        client.read_exact(&mut answer).unwrap();
+        came.push(answer == *b"ping");
+    }
+    assert_eq!((came, bed.proxy.counts().corrupted), (vec![true, false, true, false], 2));
+}
+
+#[test]
+fn half_open_connections_are_told_nothing() {
+    let bed = Bed::new();
+    let mut old = bed.client();
+    ping(&mut old).unwrap();
+    assert_eq!(bed.proxy.half_open(), 1);
+    let mut new = bed.client();
+    for client in [&mut old, &mut new] {
+        client.write_all(b"ping").unwrap();
+        client.set_read_timeout(Some(Duration::from_millis(150))).unwrap();
+        let silent = client.read(&mut [0; 4]).unwrap_err().kind();
+        assert!(matches!(silent, ErrorKind::WouldBlock | ErrorKind::TimedOut), "{silent}");
+    }
+    assert_eq!(bed.proxy.counts().half_open, 2);
+    bed.proxy.heal();
+    ping(&mut bed.client()).unwrap();
+    assert!(ping(&mut old).is_err());
+}
+
+#[test]
+fn an_end_is_handed_on_late() {
+    let bed = Bed::new();
+    let mut client = bed.client();
+    ping(&mut client).unwrap();
+    bed.proxy.linger(Duration::from_millis(100));
+    let start = Instant::now();
+    client.shutdown(Shutdown::Write).unwrap();
+    // There and back: the server ends when it hears of it.
+    assert_eq!(client.read(&mut [0; 4]).unwrap(), 0);
+    assert!(start.elapsed() >= Duration::from_millis(200), "{:?}", start.elapsed());
+    assert_eq!(bed.proxy.counts().lingered, 2);
+}
+
+#[test]
 fn dropping_it_ends_its_connections_and_frees_its_port() {
     let bed = Bed::new();
     let addr = bed.proxy.addr();

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use testbed::scenario::Sample;
 use tokio::{
     sync::{oneshot, watch},
     task::{JoinHandle, JoinSet},
@@ -24,6 +25,12 @@ pub(crate) struct Called<T> {
     /// How long after that it ended.
     pub(crate) took: Duration,
     pub(crate) came: Result<T, String>,
+}
+
+impl<T> Called<T> {
+    pub(crate) fn sample(&self) -> Sample {
+        Sample { due: self.due, took: self.took, fine: self.came.is_ok() }
+    }
 }
 
 /// A load that goes on until it is ended.
@@ -67,6 +74,11 @@ impl<T: Clone + Send + 'static> Load<T> {
             under_way.join_all().await;
         });
         Self { rate, began, made, calls, stop, task }
+    }
+
+    /// When it began.
+    pub(crate) fn began(&self) -> std::time::Instant {
+        self.began.into_std()
     }
 
     /// How long it has gone on.

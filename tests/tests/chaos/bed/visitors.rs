@@ -17,7 +17,7 @@ use tokio::{
     time::{interval, timeout},
 };
 
-use crate::outsider::Outsider;
+use crate::bed::outsider::Outsider;
 
 /// How long until the first page.
 const SOON: Duration = Duration::from_secs(60);

@@ -42,8 +42,8 @@ impl Shop {
         shop
     }
 
-    /// Replaces each process by a new one.
-    pub(crate) fn rolls(&mut self) {
+    /// Replaces each process by a new one. Answers how many.
+    pub(crate) fn rolls(&mut self) -> u64 {
         for role in ROLES {
             for _ in 0..EACH {
                 let mut new = self.start(role);
@@ -55,6 +55,7 @@ impl Shop {
                 self.ends(role, old);
             }
         }
+        (ROLES.len() * EACH) as u64
     }
 
     /// Ends all, callers first, and answers what was put aside, and how often.

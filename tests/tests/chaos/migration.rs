@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use mainstay::app::RunningApp;
 use mainstay_registry::Discover;
+use testbed::{Scenario, scenario::Check};
 
-use crate::{
+use crate::bed::{
     desk::{Consumer, DESK, Tally, provider, seen_by_a_stranger},
     server::Server,
 };
@@ -18,7 +19,8 @@ const WHILE: Duration = Duration::from_millis(500);
 struct Site {
     providers: Vec<RunningApp>,
     consumers: Vec<Consumer>,
-    past: Vec<Tally>,
+    /// What came of the calls of consumers that are no more, and when those began.
+    past: Vec<(std::time::Instant, Tally)>,
 }
 
 impl Site {
@@ -41,7 +43,7 @@ impl Site {
             before.drain().await;
             let before = std::mem::replace(&mut self.consumers[at], Consumer::start(registry));
             before.goes_on(WHILE).await;
-            self.past.push(before.tally());
+            self.past.push((before.began(), before.tally()));
             self.consumers[at].goes_on(WHILE).await;
         }
     }
@@ -55,6 +57,9 @@ impl Site {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_move_from_zookeeper_to_nacos_fails_no_call() {
+    let name = "a_move_from_zookeeper_to_nacos_fails_no_call";
+    let mut scenario =
+        Scenario::new(name, "Providers and consumers go from ZooKeeper to both and to Nacos, one by one.");
     let (mut old, new) = (Server::zookeeper(), Server::shared_nacos());
     let both = format!("{}|{}", old.url(), new.url());
     let mut site = Site::start(&old.url()).await;
@@ -66,20 +71,27 @@ async fn a_move_from_zookeeper_to_nacos_fails_no_call() {
     seen_by_a_stranger(&new.url(), 2).await;
 
     // Nobody needs the old one any more.
+    let from = scenario.now();
     old.kill();
     for consumer in &site.consumers {
         consumer.goes_on(2 * WHILE).await;
         assert!(Discover::describe(&consumer.hub).starts_with("nacos://"), "{:?}", consumer.hub);
         assert_eq!(consumer.hub.survey(DESK).unwell, None);
     }
-    let tallies: Vec<Tally> = site.past.into_iter().chain(site.consumers.iter().map(Consumer::tally)).collect();
-    let (calls, failed): (u64, usize) =
-        tallies.iter().fold((0, 0), |(calls, failed), one| (calls + one.calls(), failed + one.failed.len()));
-    println!("{} consumers made {calls} calls, {failed} failed", tallies.len());
-    assert_eq!(failed, 0, "{tallies:?}");
-    assert!(calls > 2000, "{calls}");
+    scenario.fault("ZooKeeper is killed", from..scenario.now(), 1, "servers");
+    let last = site.consumers.iter().map(|consumer| (consumer.began(), consumer.tally()));
+    let all: Vec<_> = std::mem::take(&mut site.past).into_iter().chain(last).collect();
+    let sum = |of: fn(&Tally) -> u64| all.iter().map(|(_, tally)| of(tally)).sum::<u64>();
+    let (calls, failed) = (sum(Tally::calls), sum(|tally| tally.failed.len() as u64));
+    println!("{} consumers; {:?}", all.len(), all.iter().find_map(|(_, tally)| tally.failed.first()));
+    for (began, tally) in all {
+        scenario.calls("calls of a consumer", began, tally.samples);
+    }
+    scenario.check(Check::none("failed calls", failed as usize));
+    scenario.check(Check::at_least("calls", calls as f64, 2001.0, ""));
     drop(site.consumers);
     for provider in site.providers {
         provider.drain().await;
     }
+    scenario.end();
 }

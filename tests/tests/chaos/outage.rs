@@ -4,13 +4,15 @@
 use std::time::Duration;
 
 use mainstay_registry::Discover;
-use testbed::seed;
+use testbed::{Scenario, scenario::Check, seed};
 use tokio::{task::spawn_blocking, time::Instant};
 
 use crate::{
-    desk::{Consumer, DESK, KEY, provider, seen_by_a_stranger},
-    programs::why,
-    server::Server,
+    bed::{
+        desk::{Consumer, DESK, KEY, provider, seen_by_a_stranger},
+        programs::why,
+        server::Server,
+    },
     support::eventually,
 };
 
@@ -33,7 +35,10 @@ async fn explained(registry: &str, held: Option<usize>) {
     }
 }
 
-async fn is_not_noticed(mut server: Server) {
+async fn is_not_noticed(name: &str, mut server: Server) {
+    let about =
+        format!("{server} is killed while {PROVIDERS} providers are called by it, and comes back without its data.");
+    let mut scenario = Scenario::new(name, &about);
     let away = Duration::from_secs(seed::rounds(8, 60).into());
     let url = server.url();
     let mut providers = Vec::new();
@@ -46,6 +51,7 @@ async fn is_not_noticed(mut server: Server) {
     explained(&url, None).await;
 
     server.kill();
+    let from = scenario.now();
     let since = Instant::now();
     eventually("it is noticed", async || consumer.hub.survey(DESK).unwell.is_some()).await;
     eventually("who is kept is told", async || {
@@ -55,32 +61,30 @@ async fn is_not_noticed(mut server: Server) {
     explained(&url, Some(PROVIDERS)).await;
     consumer.goes_on(away.saturating_sub(since.elapsed())).await;
     server.afresh();
-    let ready = Instant::now();
+    let (ready, to) = (Instant::now(), scenario.now());
     seen_by_a_stranger(&url, PROVIDERS).await;
     let back = ready.elapsed();
     eventually("it is well", async || consumer.hub.survey(DESK).unwell.is_none()).await;
     consumer.goes_on(Duration::from_secs(2)).await;
     let tally = consumer.tally();
-    println!(
-        "{server} away for {:?}: all are back {back:?} after it was ready; {} calls, {} failed",
-        ready - since,
-        tally.calls(),
-        tally.failed.len()
-    );
-    assert!(tally.failed.is_empty(), "{:?}", &tally.failed[..tally.failed.len().min(5)]);
-    assert!(back < server.back_within(), "{back:?}");
+    println!("{server} away for {:?}; {:?}", ready - since, tally.failed.first());
+    scenario.calls("calls", consumer.began(), tally.samples.iter().copied());
+    scenario.fault(&format!("{server} is away"), from..to, PROVIDERS as u64, "providers that were held");
+    scenario.check(Check::none("failed calls", tally.failed.len()));
+    scenario.check(Check::within("all are listed again", back, server.back_within()));
     drop(consumer);
     for provider in providers {
         provider.drain().await;
     }
+    scenario.end();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_do_not_notice_that_zookeeper_was_away_and_came_back_empty() {
-    is_not_noticed(Server::zookeeper()).await;
+    is_not_noticed("calls_do_not_notice_that_zookeeper_was_away_and_came_back_empty", Server::zookeeper()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_do_not_notice_that_nacos_was_away_and_came_back_empty() {
-    is_not_noticed(Server::nacos()).await;
+    is_not_noticed("calls_do_not_notice_that_nacos_was_away_and_came_back_empty", Server::nacos()).await;
 }

@@ -1,6 +1,6 @@
 //! A registry's server of either kind, with a place in it that no other test uses.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use mainstay_registry::Instance;
 use testbed::{Nacos, Shared, zookeeper};
@@ -39,9 +39,17 @@ impl Server {
 
     /// Sessions of ZooKeeper last two seconds, so that they end in every outage.
     pub(crate) fn url(&self) -> String {
+        match self.kind {
+            Kind::Zookeeper(_) => format!("zookeeper://{}/{}?session=2000", self.address(), self.place),
+            Kind::Nacos(_) => format!("nacos://{}/{}", self.address(), self.place),
+        }
+    }
+
+    /// Where it is.
+    pub(crate) fn address(&self) -> SocketAddr {
         match &self.kind {
-            Kind::Zookeeper(server) => format!("zookeeper://{}/{}?session=2000", server.address(), self.place),
-            Kind::Nacos(server) => format!("nacos://{}/{}", server.address(), self.place),
+            Kind::Zookeeper(server) => server.address(),
+            Kind::Nacos(server) => server.address(),
         }
     }
 

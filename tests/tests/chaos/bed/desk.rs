@@ -8,7 +8,11 @@ use std::{
 
 use mainstay::{app::RunningApp, prelude::*};
 use mainstay_registry::{Discover, Hub, Lookup, ServiceKey, connect};
-use tokio::{task::JoinHandle, time::interval};
+use testbed::scenario::Sample;
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, interval},
+};
 
 use crate::support::{eventually, follow_until};
 
@@ -54,6 +58,7 @@ pub(crate) async fn seen_by_a_stranger(registry: &str, count: usize) {
 /// A consumer, which calls 200 times a second until it is dropped. A call is due whatever became of those before.
 pub(crate) struct Consumer {
     pub(crate) hub: Hub,
+    began: Instant,
     tally: Arc<Mutex<Tally>>,
     task: JoinHandle<()>,
 }
@@ -63,6 +68,7 @@ pub(crate) struct Consumer {
 pub(crate) struct Tally {
     pub(crate) answered: BTreeMap<String, u64>,
     pub(crate) failed: Vec<String>,
+    pub(crate) samples: Vec<Sample>,
 }
 
 impl Tally {
@@ -76,8 +82,14 @@ impl Consumer {
         let hub = connect(registry).unwrap();
         let client = DeskClient::connect("desk").registry(&hub).build().unwrap();
         let tally = Arc::<Mutex<Tally>>::default();
-        let task = tokio::spawn(calls(client, tally.clone()));
-        Self { hub, tally, task }
+        let began = Instant::now();
+        let task = tokio::spawn(calls(client, began, tally.clone()));
+        Self { hub, began, tally, task }
+    }
+
+    /// When it made its first call.
+    pub(crate) fn began(&self) -> std::time::Instant {
+        self.began.into_std()
     }
 
     pub(crate) fn tally(&self) -> Tally {
@@ -107,14 +119,15 @@ impl Drop for Consumer {
     }
 }
 
-async fn calls(client: DeskClient, tally: Arc<Mutex<Tally>>) {
+async fn calls(client: DeskClient, began: Instant, tally: Arc<Mutex<Tally>>) {
     let mut pace = interval(PACE);
     loop {
-        pace.tick().await;
+        let due = pace.tick().await;
         let (client, tally) = (client.clone(), tally.clone());
         tokio::spawn(async move {
             let came = client.who().await;
             let mut tally = tally.lock().unwrap();
+            tally.samples.push(Sample { due: due - began, took: due.elapsed(), fine: came.is_ok() });
             match came {
                 Ok(name) => *tally.answered.entry(name).or_default() += 1,
                 Err(why) => tally.failed.push(why.to_string()),

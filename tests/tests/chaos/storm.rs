@@ -4,13 +4,13 @@
 use std::{process::Command, time::Duration};
 
 use mainstay_examples::SiteApiClient;
-use testbed::{Process, seed, tree};
+use testbed::{Process, Scenario, scenario::Check, seed, tree};
 use tokio::time::{interval, timeout};
 
-use crate::{
-    load::{Load, RATE},
+use crate::bed::{
+    frail::Seen,
+    load::{Called, Load, RATE},
     members::{Members, SOON},
-    service::Seen,
 };
 
 /// Calls at the members for each that was offered, at most.
@@ -35,7 +35,9 @@ async fn seen(members: &Members) -> Seen {
 }
 
 /// All members let so many of a hundred calls fail.
-fn is_not_made_worse(fail_percent: u32) {
+fn is_not_made_worse(name: &str, fail_percent: u32) {
+    let fault = format!("{fail_percent} % fail at all members");
+    let mut scenario = Scenario::new(name, &format!("A site asks promotions, and both ask members; {fault}."));
     let members = Members::here();
     let _shop = ["promotion", "site"].map(|role| of_the_shop(role, &members));
     members.called(async || {
@@ -51,34 +53,33 @@ fn is_not_made_worse(fail_percent: u32) {
         for member in &members.all {
             member.frail().ail(0, fail_percent).await.unwrap();
         }
-        let before = seen(&members).await;
+        let (before, began) = (seen(&members).await, scenario.now());
         let load = Load::start(RATE, move |_| {
             let site = site.clone();
             async move { site.page("ada".to_owned()).await.map(drop).map_err(|error| error.to_string()) }
         });
         load.goes_on(Duration::from_secs(seed::rounds(10, 60).into())).await;
+        let since = load.began();
         let calls = load.end().await;
         let after = seen(&members).await;
 
         let (asked, failed) = (after.asked - before.asked, after.failed - before.failed);
         let times = asked as f64 / calls.len() as f64;
         let lost = calls.iter().filter(|call| call.came.is_err()).count();
-        println!(
-            "{fail_percent} % fail at all members: {} pages, of which {lost} failed; {asked} calls at the members, \
-             {failed} failed: {times:.2} for each page",
-            calls.len()
-        );
-        assert!(failed > 0 && lost > 0, "{failed} calls and {lost} pages failed: it proves nothing");
-        assert!(times <= AT_MOST, "{times}");
+        scenario.calls("pages", since, calls.iter().map(Called::sample));
+        scenario.fault(&fault, began..scenario.now(), failed, "calls");
+        scenario.check(Check::at_least("pages that failed", lost as f64, 1.0, ""));
+        scenario.check(Check::at_most("calls at the members for each page", times, AT_MOST, ""));
     });
+    scenario.end();
 }
 
 #[test]
 fn in_a_total_outage_the_last_hop_sees_no_storm() {
-    is_not_made_worse(100);
+    is_not_made_worse("in_a_total_outage_the_last_hop_sees_no_storm", 100);
 }
 
 #[test]
 fn where_most_calls_fail_everywhere_the_last_hop_sees_no_storm() {
-    is_not_made_worse(80);
+    is_not_made_worse("where_most_calls_fail_everywhere_the_last_hop_sees_no_storm", 80);
 }
