@@ -26,6 +26,8 @@ pub struct Timing {
     pub backoff: Backoff,
     /// How often a removal is tried before the lease ends without.
     pub removals: u32,
+    /// Where the jitter begins, to be the same each time in a simulation. Default: chosen at random.
+    pub seed: Option<u64>,
 }
 
 impl Default for Timing {
@@ -36,6 +38,7 @@ impl Default for Timing {
             operation: Duration::from_secs(5),
             backoff: Backoff::default(),
             removals: 3,
+            seed: None,
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     error::RegistryError,
     instance::{Registration, fresh},
     lease::{Desk, Lease, LeaseState, Wanted},
+    rng::Rng,
 };
 
 /// One registration's record in a registry, as its controller handles it.
@@ -53,6 +54,7 @@ pub fn keep<R: Record>(record: R, registration: Registration, timing: Timing) ->
 async fn run<R: Record>(mut record: R, mut desk: Desk, timing: Timing) {
     let start = Instant::now();
     let mut controller = Controller::new(timing);
+    let mut rng = Rng::new(timing.seed.unwrap_or_else(fresh));
     let mut wanted = desk.wanted.borrow_and_update().clone();
     loop {
         // A lease that was dropped wants nothing any more.
@@ -67,18 +69,19 @@ async fn run<R: Record>(mut record: R, mut desk: Desk, timing: Timing) {
         match (controller.step(start.elapsed()), wanted.registration()) {
             (Step::Write, Some(registration)) => {
                 let result = bounded("writing the record", &timing, record.write(registration)).await;
-                controller.wrote(start.elapsed(), result, fresh());
+                controller.wrote(start.elapsed(), result, rng.next_u64());
             }
             (Step::ReadBack, Some(registration)) => {
                 let result = bounded("reading the record back", &timing, record.read_back(registration)).await;
-                controller.read(start.elapsed(), result, fresh());
+                controller.read(start.elapsed(), result, rng.next_u64());
             }
             (Step::Remove, _) => {
                 let result = bounded("removing the record", &timing, record.remove()).await;
-                controller.removed(start.elapsed(), result, fresh());
+                controller.removed(start.elapsed(), result, rng.next_u64());
             }
             (Step::Wait(wait), _) => {
                 tokio::select! {
+                    biased;
                     _ = desk.wanted.changed(), if !dropped => {}
                     () = record.disturbed() => controller.disturbed(),
                     () = sleep(wait.max(Duration::from_millis(1))) => {}

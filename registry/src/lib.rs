@@ -30,7 +30,7 @@
 //! | `feed.rs`, `catalog.rs` | from an adapter to its consumers: the newest set and the difference; who offers what |
 //! | `secret.rs` | secrets, which URLs only name |
 //! | `spelling.rs` | the nearest spelling of a mistyped word |
-//! | `backoff.rs` | how long to wait before the next try |
+//! | `backoff.rs`, `rng.rs` | how long to wait before the next try; jitter from a seed |
 //! | `protect.rs`, `cache.rs`, `saver.rs`, `keeper.rs` | consumers of a registry that can be unwell: what to believe, the last good set |
 //! | `inspect.rs` | what a registry lists and whether it is well, for people and tools |
 //! | `url.rs`, `hub.rs`, `capability.rs`, `error.rs` | which adapter, what it can do, what went wrong |
@@ -40,6 +40,7 @@
 //! | `dns/`, `zookeeper/` | the adapters `dns://`, `zookeeper://` |
 //! | `nacos/` | the adapter `nacos://` |
 //! | `dubbo/` | what Dubbo's peers write into registries, and how they read it |
+//! | `sim/` | the simulated world that controller and protection are tested in |
 
 mod backend;
 mod backoff;
@@ -68,10 +69,13 @@ pub mod memory;
 pub mod nacos;
 mod port;
 mod protect;
+mod rng;
 mod saver;
 mod secret;
 mod set;
 mod several;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod spelling;
 mod url;
 #[cfg(feature = "zookeeper")]
@@ -102,6 +106,7 @@ pub use memory::MemoryRegistry;
 pub use nacos::{NacosConfig, NacosRegistry};
 pub use port::{Change, Discover, DownCause, Lookup, MAX_SKIPPED, Registry, Survey};
 pub use protect::{Health, Hold, HoldReason, Protection};
+pub use rng::Rng;
 pub use secret::Secret;
 pub use set::InstanceSet;
 pub use several::{MAX_REGISTRIES, Place, SeveralRegistries};
