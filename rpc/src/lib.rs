@@ -34,6 +34,8 @@ pub mod schema;
 pub mod server;
 #[doc(hidden)]
 pub mod signature;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod transport;
 mod wall;
 pub mod yaml;

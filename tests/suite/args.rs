@@ -10,7 +10,7 @@ cargo suite [--quick | --long] [--seeds N] [--report DIR] [--yes] [NAME…]
   NAME…    only these groups (`--list` names them)
   --quick  only what needs no real server or foreign peer
   --long   more seeds, longer runs, the benchmark too
-  --seeds  run simulations with so many seeds a scenario, instead of 10000
+  --seeds  run simulations with so many seeds a scenario, instead of 10000, or 50 with a network
   --report write what the scenarios of the group `chaos` showed to this folder
   --yes    install missing Debian packages without asking
   --list   the groups and what they need, nothing run";

@@ -120,8 +120,17 @@ pub(crate) const GROUPS: &[Group] = &[
         about: "ports, controller, adapters and the conformance suite",
         needs: &[],
         steps: &[
-            step(Always, "registry", Package("mainstay-registry")),
+            step(Always, "registry", Package(REGISTRY)),
             step(Always, "the program that looks into them", Package("mainstay-cli")),
+        ],
+    },
+    Group {
+        name: "simulation",
+        about: "registrations, what consumers believe, and the path of a call, in simulated worlds with faults",
+        needs: &[],
+        steps: &[
+            step(Real, "the registry's decisions, 10 000 seeds a scenario", Seeds(REGISTRY, "simulation", 10_000)),
+            step(Real, "calls over a simulated network, 50 seeds a scenario", Seeds("mainstay", "simulation", 50)),
         ],
     },
     Group {
@@ -276,5 +285,6 @@ pub(crate) const GROUPS: &[Group] = &[
     },
 ];
 
+const REGISTRY: &str = "mainstay-registry";
 const DECISIONS: &str = "mainstay-sentinel-core";
 const PEERS: [&str; 2] = ["--manifest-path", "tests/benches/peers/Cargo.toml"];

@@ -121,11 +121,8 @@ impl Directory {
                 }
             };
             tokio::select! {
-                first = self.next(&mut stream) => {
-                    // What has come meanwhile is one step for those who read.
-                    let rest = std::iter::from_fn(|| stream.changes.next().now_or_never().flatten());
-                    self.apply(std::iter::once(first).chain(rest), &derive);
-                }
+                // Rules first: what changes at once with them goes by the new ones.
+                biased;
                 now = changed => {
                     self.govern(&mut derive, now);
                     // Before the registry has spoken there is nothing to route.
@@ -133,6 +130,11 @@ impl Directory {
                         self.apply(std::iter::empty(), &derive);
                     }
                     rules.iter().for_each(route::Following::tell);
+                }
+                first = self.next(&mut stream) => {
+                    // What has come meanwhile is one step for those who read.
+                    let rest = std::iter::from_fn(|| stream.changes.next().now_or_never().flatten());
+                    self.apply(std::iter::once(first).chain(rest), &derive);
                 }
             }
         }

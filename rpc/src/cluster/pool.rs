@@ -188,6 +188,7 @@ async fn tend(pool: Weak<Pool>, pooled: Weak<Pooled>, closed: impl Future<Output
     let mut closed = std::pin::pin!(closed);
     loop {
         let ended = tokio::select! {
+            biased;
             () = &mut closed => true,
             () = sleep(IDLE) => false,
         };

@@ -160,6 +160,12 @@ impl Server {
         Self { builtin: Builtin::none(), ..Self::default() }
     }
 
+    /// What its services are found by.
+    #[cfg(feature = "sim")]
+    pub(crate) fn keys(&self) -> Vec<mainstay_registry::ServiceKey> {
+        self.services.iter().map(|service| self.place.key(service.definition())).collect()
+    }
+
     /// Begins to serve on the current tokio runtime.
     pub fn start(self, accept: impl Accept) -> Running {
         let shutdown = Shutdown::default();

@@ -56,6 +56,7 @@ impl Listen {
         let address = accepted.address;
         let shake = timeout(self.shared.limits.handshake_timeout, self.shake(accepted));
         let shaken = tokio::select! {
+            biased;
             // Who has not finished shaking hands has nothing under way: a drain does not wait for it.
             () = self.shared.shutdown.reached(Phase::Draining) => return,
             shaken = shake => shaken,

@@ -100,6 +100,7 @@ impl Line {
                 }
             };
             tokio::select! {
+                biased;
                 () = self.more.notified() => {}
                 () = due => {
                     while let Some((call, times)) = self.due() {
