@@ -121,7 +121,8 @@ async fn the_drain_follows_its_order() {
         assert_eq!(seen.recv().await, Some(stage));
     }
     assert_eq!(readiness.check(), Err("draining".to_owned()));
-    assert!(matches!(changes.next().await, Some(Change::Down(_, DownCause::Withdrawn))));
+    let gone = timeout(LONG / 6, changes.next()).await.expect("consumers hear of it while it still serves");
+    assert!(matches!(gone, Some(Change::Down(_, DownCause::Withdrawn))));
     let late = DeskClient::connect("desk").address(address.clone()).build().unwrap();
     late.who().await.expect("whoever has not heard yet is still served");
     assert!(probe(app_address, "/readyz").await.starts_with("HTTP/1.1 503"));

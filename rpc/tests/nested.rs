@@ -60,7 +60,7 @@ async fn the_deadline_and_the_trace_are_handed_on_and_can_be_left_behind() -> st
     let traced = CallOptions::new().metadata("traceparent".parse().unwrap(), TRACE.parse().unwrap());
     let front = front.with(traced.timeout(Duration::from_millis(700)));
     let Seen { left_ms, trace } = front.through(false).await?;
-    assert!((590..=601).contains(&left_ms), "{left_ms}");
+    assert!((590..=601).contains(&left_ms), "{left_ms} ms are left of 600");
     assert_eq!(trace, TRACE);
     let Seen { left_ms, trace } = front.through(true).await?;
     assert!((4900..=5001).contains(&left_ms), "the default: {left_ms}");
