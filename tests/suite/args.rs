@@ -9,7 +9,7 @@ cargo suite [--quick | --long] [--seeds N] [--report DIR] [--yes] [NAME…]
 
   NAME…    only these groups (`--list` names them)
   --quick  only what needs no real server or foreign peer
-  --long   more seeds, longer runs, the benchmark too
+  --long   more seeds, longer runs, the benchmark too, and groups that else run only by name
   --seeds  run simulations with so many seeds a scenario, instead of 10000, or 50 with a network
   --report write what the scenarios of the group `chaos` showed to this folder
   --yes    install missing Debian packages without asking
@@ -67,17 +67,19 @@ pub(crate) fn parse(args: impl Iterator<Item = String>, groups: &[Group]) -> Res
 }
 
 impl Args {
-    /// The groups to run: the named ones or all, without those that `--quick` leaves nothing of.
+    /// The groups to run: the named ones or all, without those that nothing is left of.
     pub(crate) fn chosen<'a>(&self, groups: &'a [Group]) -> Vec<&'a Group> {
         let named = |g: &&Group| self.names.is_empty() || self.names.iter().any(|n| n == g.name);
-        groups.iter().filter(named).filter(|g| g.steps.iter().any(|s| self.runs(s.when))).collect()
+        groups.iter().filter(named).filter(|g| g.steps.iter().any(|s| self.runs(g.name, s.when))).collect()
     }
 
-    pub(crate) fn runs(&self, when: When) -> bool {
+    /// Whether a step of this group runs.
+    pub(crate) fn runs(&self, group: &str, when: When) -> bool {
         match when {
             When::Always => true,
             When::Real => !self.quick,
             When::Long => self.long,
+            When::Asked => self.long || self.names.iter().any(|name| name == group),
         }
     }
 }
@@ -100,7 +102,8 @@ mod tests {
 
     #[test]
     fn names_choose_groups_and_no_name_chooses_all() {
-        assert_eq!(parsed("").unwrap().chosen(GROUPS).len(), GROUPS.len());
+        let all = GROUPS.iter().map(|g| g.name).filter(|name| *name != "mutations");
+        assert!(parsed("").unwrap().chosen(GROUPS).iter().map(|g| g.name).eq(all));
         let two = parsed("registry house").unwrap();
         assert_eq!(two.chosen(GROUPS).iter().map(|g| g.name).collect::<Vec<_>>(), ["house", "registry"]);
         let error = parsed("regstry").unwrap_err();
@@ -133,8 +136,21 @@ mod tests {
     #[test]
     fn quick_leaves_out_what_is_real() {
         let quick = parsed("--quick").unwrap();
-        assert!(quick.runs(When::Always) && !quick.runs(When::Real) && !quick.runs(When::Long));
+        let runs = |when| quick.runs("house", when);
+        assert!(runs(When::Always) && !runs(When::Real) && !runs(When::Long) && !runs(When::Asked));
         assert!(!quick.chosen(GROUPS).iter().any(|g| g.name == "testbed"));
         assert!(parsed("--quick --long").is_err());
+    }
+
+    #[test]
+    fn what_must_be_asked_for_runs_by_name_or_when_there_is_time() {
+        for (line, runs) in
+            [("", false), ("house", false), ("mutations", true), ("--quick mutations", true), ("--long", true)]
+        {
+            let args = parsed(line).unwrap();
+            assert_eq!(args.runs("mutations", When::Asked), runs, "{line}");
+        }
+        assert_eq!(parsed("--long").unwrap().chosen(GROUPS).len(), GROUPS.len());
+        assert_eq!(parsed("mutations").unwrap().chosen(GROUPS).len(), 1);
     }
 }

@@ -24,10 +24,19 @@ pub(crate) struct Executable {
 pub(crate) fn tests() -> Result<Vec<Executable>, String> {
     println!("building all tests");
     let mut cargo = cargo();
-    cargo.args(["test", "--no-run", "--message-format=json-render-diagnostics"]).args(EVERYTHING);
-    let output = cargo.stderr(Stdio::inherit()).output().map_err(|e| format!("starting cargo: {e}"))?;
+    cargo.stderr(Stdio::inherit());
+    built(cargo, [])
+}
+
+/// Builds test executables with this cargo: all, or those of the targets that are named.
+pub(crate) fn built<'a>(
+    mut cargo: Command,
+    targets: impl IntoIterator<Item = &'a str>,
+) -> Result<Vec<Executable>, String> {
+    cargo.args(["test", "--no-run", "--message-format=json-render-diagnostics"]).args(EVERYTHING).args(targets);
+    let output = cargo.output().map_err(|e| format!("starting cargo: {e}"))?;
     if !output.status.success() {
-        return Err("the tests do not build".to_owned());
+        return Err(format!("the tests do not build\n{}", String::from_utf8_lossy(&output.stderr)));
     }
     let text = String::from_utf8_lossy(&output.stdout);
     Ok(text.lines().filter_map(|line| executable(&serde_json::from_str(line).ok()?)).collect())
@@ -53,8 +62,13 @@ impl Kind {
             Kind::Target(package, target) | Kind::Waits(package, target, _) | Kind::Seeds(package, target, _) => {
                 executable.package == package && executable.target == target
             }
-            Kind::Docs | Kind::Cargo(..) | Kind::Check(_) => false,
+            Kind::Docs | Kind::Cargo(..) | Kind::Check(_) | Kind::Mutations => false,
         }
+    }
+
+    /// It runs what [`tests`] builds.
+    pub(crate) fn is_built_before(&self) -> bool {
+        matches!(self, Kind::Package(_) | Kind::Target(..) | Kind::Waits(..) | Kind::Seeds(..))
     }
 }
 
@@ -118,6 +132,7 @@ mod tests {
             path: PathBuf::new(),
             folder: PathBuf::new(),
         };
+        assert!(Kind::Package("mainstay").is_built_before() && !Kind::Mutations.is_built_before());
         let built = [test("mainstay", "any"), test("mainstay-tests", "house"), test("mainstay-tests", "forgotten")];
         assert_eq!(strays(&built, GROUPS), ["mainstay-tests forgotten"]);
     }

@@ -20,6 +20,8 @@ pub(crate) enum When {
     Real,
     /// With `--long` only.
     Long,
+    /// Where its group is named, or with `--long`.
+    Asked,
 }
 
 #[derive(Debug)]
@@ -45,10 +47,12 @@ pub(crate) enum Kind {
     Cargo(&'static [&'static str], &'static [(&'static str, &'static str)]),
     /// A function of our own: one check.
     Check(fn() -> Result<(), String>),
+    /// The product broken on purpose: a check for each mutation.
+    Mutations,
 }
 
-use Kind::{Cargo, Check, Docs, Package, Seeds, Target, Waits};
-use When::{Always, Long, Real};
+use Kind::{Cargo, Check, Docs, Mutations, Package, Seeds, Target, Waits};
+use When::{Always, Asked, Long, Real};
 
 const fn step(when: When, what: &'static str, kind: Kind) -> Step {
     Step { when, what, kind }
@@ -282,6 +286,12 @@ pub(crate) const GROUPS: &[Group] = &[
             step(Always, "a user's project", Target(TESTS, "project")),
             step(Always, "the demo, unattended", Cargo(&["demo", "--check"], &[])),
         ],
+    },
+    Group {
+        name: "mutations",
+        about: "the product broken on purpose, which its tests must notice; only by name, or with --long",
+        needs: &[],
+        steps: &[step(Asked, "mutations", Mutations)],
     },
 ];
 

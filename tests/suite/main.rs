@@ -7,7 +7,9 @@
 mod args;
 mod build;
 mod checks;
+mod execute;
 mod groups;
+mod mutations;
 mod needs;
 mod report;
 mod run;
@@ -51,7 +53,9 @@ fn suite(args: &Args) -> Result<Report, ExitCode> {
     for failed in needs::peers(&chosen, args) {
         report.failed("needs", &failed);
     }
-    let built = match build::tests() {
+    // A group may build for itself what it runs.
+    let any = chosen.iter().any(|g| g.steps.iter().any(|s| args.runs(g.name, s.when) && s.kind.is_built_before()));
+    let built = match if any { build::tests() } else { Ok(Vec::new()) } {
         Ok(built) => built,
         Err(e) => {
             // Without the executables the rest would only repeat it.

@@ -1,16 +1,16 @@
-//! Runs the steps of a group: output goes to a file, a failing step shows its end, and nothing outlives its step.
+//! Runs the steps of a group, tells of each as it ends, and shows the last lines of one that fails.
 
-use std::fs::{self, File};
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use testbed::wait::poll;
-use testbed::{reap, tree};
+use testbed::tree;
 
 use crate::args::Args;
 use crate::build::{EVERYTHING, Executable, cargo};
+use crate::execute::{Ended, execute};
 use crate::groups::{Group, Kind, Step};
+use crate::mutations;
 use crate::report::Row;
 
 /// How long one executable or check may take. The longest builds of a fresh clone stay far below.
@@ -22,12 +22,13 @@ pub(crate) fn group(group: &Group, args: &Args, built: &[Executable]) -> Row {
     println!("\n{}: {}", group.name, group.about);
     let start = Instant::now();
     let mut row = Row { name: group.name.to_owned(), ..Row::default() };
-    for step in group.steps.iter().filter(|s| args.runs(s.when)) {
-        for (what, outcome) in outcomes(group, step, args, built) {
-            outcome.print(&what);
-            row.passed += outcome.passed;
-            row.failed += outcome.failed;
-        }
+    let mut tell = |what: &str, outcome: Outcome| {
+        outcome.print(what);
+        row.passed += outcome.passed;
+        row.failed += outcome.failed;
+    };
+    for step in group.steps.iter().filter(|s| args.runs(group.name, s.when)) {
+        run(group, step, args, built, &mut tell);
     }
     row.time = start.elapsed();
     row
@@ -42,26 +43,31 @@ struct Outcome {
     said: String,
 }
 
-fn outcomes(group: &Group, step: &Step, args: &Args, built: &[Executable]) -> Vec<(String, Outcome)> {
-    let named = |what: &str, outcome| (what.to_owned(), outcome);
+fn run(group: &Group, step: &Step, args: &Args, built: &[Executable], tell: &mut dyn FnMut(&str, Outcome)) {
+    let execute = |what: &str, command| executed(group, what, command, args);
     match step.kind {
-        Kind::Check(check) => vec![named(step.what, own(check))],
+        Kind::Check(check) => {
+            let start = Instant::now();
+            let done = check();
+            tell(step.what, Outcome::own(start.elapsed(), done));
+        }
+        Kind::Mutations => mutations::all(&mut |what, time, done| tell(what, Outcome::own(time, done))),
         Kind::Cargo(words, env) => {
             let mut command = cargo();
             command.args(words).envs(env.iter().copied());
-            vec![named(step.what, one_check(execute(group, step.what, command, args)))]
+            tell(step.what, one_check(execute(step.what, command)));
         }
         Kind::Docs => {
             let mut command = cargo();
             command.args(["test", "--doc"]).args(EVERYTHING);
-            vec![named(step.what, tests(execute(group, step.what, command, args)))]
+            tell(step.what, tests(execute(step.what, command)));
         }
         Kind::Package(_) | Kind::Target(..) | Kind::Waits(..) | Kind::Seeds(..) => {
             let meant: Vec<_> = built.iter().filter(|e| step.kind.means(e)).collect();
             if meant.is_empty() {
-                return vec![named(step.what, Outcome::failure("no such test was built".to_owned()))];
+                tell(step.what, Outcome::own(Duration::ZERO, Err("no such test was built".to_owned())));
             }
-            let run = |e: &Executable| {
+            for e in &meant {
                 let what = if meant.len() == 1 { step.what.to_owned() } else { format!("{}: {}", step.what, e.target) };
                 let mut command = as_under_cargo(e);
                 match step.kind {
@@ -69,62 +75,31 @@ fn outcomes(group: &Group, step: &Step, args: &Args, built: &[Executable]) -> Ve
                     Kind::Waits(_, _, at_once) => drop(command.args(["--test-threads", &at_once.to_string()])),
                     _ => {}
                 }
-                let outcome = tests(execute(group, &what, command, args));
-                (what, outcome)
-            };
-            meant.iter().map(|e| run(e)).collect()
+                tell(&what, tests(execute(&what, command)));
+            }
         }
     }
 }
 
-struct Ended {
-    status: Result<ExitStatus, String>,
-    text: String,
-    time: Duration,
-    left: Vec<String>,
-}
-
-fn execute(group: &Group, what: &str, mut command: Command, args: &Args) -> Ended {
-    let start = Instant::now();
+fn executed(group: &Group, what: &str, mut command: Command, args: &Args) -> Ended {
     if args.long {
         command.env(testbed::seed::LONG, "1");
     }
     if let Some(seeds) = args.seeds {
         command.env(testbed::seed::SEEDS, seeds.to_string());
     }
-    let log = log(group, what);
-    let status = started(&mut command, &log).and_then(|mut child| {
-        let ended = poll(PATIENCE, || child.try_wait().transpose());
-        match ended {
-            Some(status) => status.map_err(|e| format!("waiting for it: {e}")),
-            None => {
-                reap::end_descendants();
-                Err(format!("ended after {} minutes", PATIENCE.as_secs() / 60))
-            }
-        }
-    });
-    let text = fs::read(&log).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();
-    Ended { status, text, time: start.elapsed(), left: reap::left_behind() }
-}
-
-fn started(command: &mut Command, log: &PathBuf) -> Result<std::process::Child, String> {
-    let file = File::create(log).map_err(|e| format!("writing {}: {e}", log.display()))?;
-    let both = file.try_clone().map_err(|e| format!("writing {}: {e}", log.display()))?;
-    let child = command.stdin(Stdio::null()).stdout(file).stderr(both).spawn();
-    child.map_err(|e| format!("starting {command:?}: {e}"))
+    execute(command, &log(group, what), PATIENCE)
 }
 
 fn log(group: &Group, what: &str) -> PathBuf {
-    let folder = tree::target().join("suite");
-    // If it cannot be made, neither can the file in it, and that is reported.
-    let _ = fs::create_dir_all(&folder);
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-    folder.join(format!("{}-{}.log", group.name, what.chars().map(plain).collect::<String>()))
+    let name = format!("{}-{}.log", group.name, what.chars().map(plain).collect::<String>());
+    tree::target().join("suite").join(name)
 }
 
 /// What cargo sets for a test: some tests read it at run time, and a macro crate's tests link to the compiler's own
 /// libraries.
-fn as_under_cargo(executable: &Executable) -> Command {
+pub(crate) fn as_under_cargo(executable: &Executable) -> Command {
     let mut command = Command::new(&executable.path);
     command.current_dir(&executable.folder);
     command.env("CARGO_MANIFEST_DIR", &executable.folder).env("CARGO_PKG_NAME", &executable.package);
@@ -136,16 +111,6 @@ fn as_under_cargo(executable: &Executable) -> Command {
         command.env("LD_LIBRARY_PATH", String::from_utf8_lossy(&output.stdout).trim());
     }
     command
-}
-
-fn own(check: fn() -> Result<(), String>) -> Outcome {
-    let start = Instant::now();
-    let done = check();
-    let time = start.elapsed();
-    match done {
-        Ok(()) => Outcome { passed: 1, failed: 0, time, said: String::new() },
-        Err(said) => Outcome { time, ..Outcome::failure(said) },
-    }
 }
 
 fn one_check(ended: Ended) -> Outcome {
@@ -172,8 +137,10 @@ fn counted(text: &str) -> (u64, u64) {
 }
 
 impl Outcome {
-    fn failure(said: String) -> Outcome {
-        Outcome { passed: 0, failed: 1, time: Duration::ZERO, said }
+    /// Of a check of our own.
+    fn own(time: Duration, done: Result<(), String>) -> Outcome {
+        let (passed, failed) = if done.is_ok() { (1, 0) } else { (0, 1) };
+        Outcome { passed, failed, time, said: done.err().unwrap_or_default() }
     }
 
     /// What was left behind is one more failure.

@@ -8,6 +8,7 @@
 pub mod cargo;
 pub mod dubbo;
 pub mod hosts;
+pub mod mutation;
 pub mod nacos;
 pub mod place;
 pub mod ports;

@@ -11,6 +11,8 @@ mod files;
 mod imports;
 #[path = "house/matrix.rs"]
 mod matrix;
+#[path = "house/mutations.rs"]
+mod mutations;
 #[path = "house/pure.rs"]
 mod pure;
 #[path = "house/reasons.rs"]

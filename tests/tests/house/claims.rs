@@ -21,7 +21,7 @@ fn untested(tree: &Tree) -> Vec<String> {
 }
 
 /// The name of the function that a line declares.
-fn function(line: &str) -> Option<&str> {
+pub(crate) fn function(line: &str) -> Option<&str> {
     let rest = line.trim_start().trim_start_matches("pub ").trim_start_matches("async ").strip_prefix("fn ")?;
     rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()
 }
