@@ -273,7 +273,7 @@ pub(crate) const GROUPS: &[Group] = &[
         ],
         steps: &[
             step(Real, "no records of earlier runs", Check(checks::no_records)),
-            step(Real, "scenarios", Target(TESTS, "chaos")),
+            step(Real, "scenarios", Waits(TESTS, "chaos", 1)),
             step(Real, "their report", Check(checks::chaos_report)),
         ],
     },
