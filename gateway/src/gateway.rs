@@ -4,9 +4,10 @@ use crate::{
     access::Log,
     admin::{Admin, Operators},
     builder::Builder,
+    chaos::Chaos,
     config::{AdminConfig, Config, FlowConfig, ListenerConfig, RuleKind, RulesFrom},
     flow::{self, Limits, Shared, Source},
-    ingress::{Certificates, GuardedAccept},
+    ingress::{Certificates, CrowdAccept, GuardedAccept},
     meters,
     reload::ReloadError,
     risk::{self, Risk},
@@ -114,13 +115,20 @@ impl Gateway {
         let risk = Risk::open(&config.risk).map_err(StartError::Risk)?;
         let operators = config.admin.clone();
         let versions = Arc::new(Versions::begin(config, risk.clone())?);
+        let chaos = Chaos::default();
         let (current, filters) = (versions.current.clone(), Arc::<[_]>::from(builder.filters));
         let (mut running, mut following) = (Vec::new(), Vec::new());
         for listener in listeners {
             let accept = TcpAccept::bind(listener.address).await;
             let accept = accept.map_err(|source| StartError::Listen { address: listener.address, source })?;
-            let stack =
-                Stack::new(current.clone(), &listener, filters.clone(), (limits.clone(), risk.clone()), log.clone());
+            let accept = CrowdAccept::new(accept, &listener);
+            let stack = Stack::new(
+                current.clone(),
+                &listener,
+                filters.clone(),
+                (limits.clone(), risk.clone(), chaos.clone()),
+                log.clone(),
+            );
             let server = server(&listener).mount("/", stack);
             let address = listener.address;
             let secured = listener.tls.as_ref().map(Certificates::read).transpose();
@@ -137,8 +145,8 @@ impl Gateway {
         let admin = match operators {
             Some(AdminConfig { address, tokens }) => {
                 let operators = Operators::read(&tokens).map_err(StartError::Admin)?;
-                let (risk, ending) = (risk.clone(), ending.clone());
-                let admin = Admin::new(versions.clone(), limits.clone(), metrics, operators, risk, ending);
+                let (guards, ending) = ((risk.clone(), chaos), ending.clone());
+                let admin = Admin::new(versions.clone(), limits.clone(), metrics, operators, guards, ending);
                 let started = admin.start(address).await;
                 Some(started.map_err(|source| StartError::Listen { address, source })?)
             }

@@ -10,12 +10,15 @@
 //! | `gateway.rs`, `builder.rs` | listeners, the drain; filters of one's own |
 //! | `reload.rs`, `center.rs`, `versions.rs` | a new version of the file, from disk or a config centre; the versions before |
 //! | `stack.rs` | the stack |
+//! | `seen.rs` | what is found out of a request on its way |
 //! | `ingress/` | what comes in, before any route is asked |
 //! | `route/` | which route takes a request |
+//! | `deadline.rs` | when its answer must have begun |
 //! | `filter/` | what a route changes on the way, and which of its lanes a request takes |
 //! | `flow/` | flow control by Sentinel's rules |
 //! | `auth/` | who asks, as far as it can be proved |
 //! | `risk/` | who is refused, and why |
+//! | `chaos/` | faults on purpose |
 //! | `handle/` | what becomes of it, by the route's kind |
 //! | `transcode/` | JSON for services of gRPC |
 //! | `upstream/` | who answers |
@@ -33,8 +36,10 @@ mod auth;
 pub mod bench;
 mod builder;
 mod center;
+mod chaos;
 pub mod cli;
 mod config;
+mod deadline;
 mod filter;
 mod flow;
 mod gateway;
@@ -45,6 +50,7 @@ mod refusal;
 mod reload;
 mod risk;
 mod route;
+mod seen;
 mod snapshot;
 mod stack;
 mod transcode;

@@ -11,7 +11,8 @@
 //!    before anything that costs.
 //! 7. The **route** is found in one snapshot of the file; the request keeps that snapshot to its end. A preflight of a script
 //!    (CORS) is answered here: it asks for a route and brings nothing that a limit should count.
-//! 8. **What the gateway bears** as a whole comes next: that a request is refused there costs the least.
+//! 8. **What the gateway bears** as a whole comes next, and **until when** the answer must have begun: that a request is refused
+//!    there costs the least. All that follows is bounded by that one moment.
 //! 9. **Who asks** is found out, if the route wants that: by a token, a key, a signature, or the word of another service. It stands
 //!    below the route, which says what it wants, and above all that asks for an account; the deny list is asked again.
 //! 10. **Risk** counts the request and asks the rules about it: who is not let through has cost no upstream anything, and takes no
@@ -20,16 +21,20 @@
 //!     up for a while. It stands below everything that refuses for nothing, so that such requests take no place, and above the
 //!     kinds, so that what waits or is refused has cost no upstream anything.
 //! 12. The **lane** is chosen: the main one, or a canary with its colour. What the route makes of headers and path is made then.
-//! 13. A user's **own filters** see what the route has taken, in the order in which they were added, and answers in the other.
-//! 14. The **kind** of the route answers: plain HTTP, gRPC, JSON or a fixed answer. What may be sent again is sent again below
+//! 13. **Faults** that operators inject are met here, where those of an upstream would be: all above takes them for such.
+//! 14. A user's **own filters** see what the route has taken, in the order in which they were added, and answers in the other.
+//! 15. The **kind** of the route answers: plain HTTP, gRPC, JSON or a fixed answer. What may be sent again is sent again below
 //!     here, by the upstream; nothing above repeats.
 //!
 //! What a request is refused for on the way, it is told in its own dialect (`refusal.rs`).
 
 use crate::{
     access::{Line, Log, Logged},
+    auth::{Desk, Identity},
+    chaos::{Chaos, lost},
     config::{Kind, ListenerConfig},
-    filter::{Filter, Said, Session, accepts_gzip, compress, preflight_of},
+    deadline::Deadline,
+    filter::{Filter, Said, accepts_gzip, compress, preflight_of},
     flow::{self, Asks, Limits},
     handle::{self, Matched},
     ingress::{self, Cidr, Target},
@@ -37,12 +42,13 @@ use crate::{
     refusal::Refusal,
     risk::{Case, DECISION, Facts, Risk, Who},
     route::{Asked, Capture},
+    seen::{Captured, Known, Seen, Wants, peer},
     snapshot::{Route, Snapshot},
 };
 use arc_swap::ArcSwap;
 use http::{
-    HeaderMap, HeaderName, Method, Request, Response, StatusCode,
-    header::{ALLOW, CONTENT_TYPE, ORIGIN, SET_COOKIE},
+    HeaderName, Method, Request, Response, StatusCode,
+    header::{ALLOW, SET_COOKIE},
 };
 use mainstay::{
     call::{BoxFuture, Peer},
@@ -83,20 +89,10 @@ struct Inner {
     scheme: &'static str,
     limits: Limits,
     risk: Risk,
+    chaos: Chaos,
     log: Option<Log>,
     dice: RandomState,
     throws: AtomicU64,
-}
-
-/// What is found out of a request on its way.
-struct Seen {
-    line: Line,
-    route: Option<Arc<Route>>,
-    /// What its headers ask for.
-    said: Option<Said>,
-    session: Option<Session>,
-    /// It takes answers that are compressed.
-    gzip: bool,
 }
 
 impl Stack {
@@ -104,13 +100,13 @@ impl Stack {
         current: Arc<ArcSwap<Snapshot>>,
         listener: &ListenerConfig,
         filters: Arc<[Arc<dyn Filter>]>,
-        (limits, risk): (Limits, Risk),
+        (limits, risk, chaos): (Limits, Risk, Chaos),
         log: Option<Log>,
     ) -> Self {
         let (dice, throws) = (RandomState::new(), AtomicU64::new(0));
         let (trusted, scheme) =
             (listener.trusted_proxies.clone(), if listener.tls.is_some() { "https" } else { "http" });
-        Self(Arc::new(Inner { current, trusted, filters, scheme, limits, risk, log, dice, throws }))
+        Self(Arc::new(Inner { current, trusted, filters, scheme, limits, risk, chaos, log, dice, throws }))
     }
 }
 
@@ -134,28 +130,37 @@ impl Inner {
         let began = Instant::now();
         let snapshot = self.current.load_full();
         let method = request.method().clone();
-        let line = Line { method: method.to_string(), version: snapshot.version, ..Line::default() };
-        let mut seen = Seen { line, route: None, said: None, session: None, gzip: false };
-        // What an answer depends on, whatever becomes of the request.
-        let asked = [CONTENT_TYPE, ORIGIN].into_iter();
-        let asked: HeaderMap =
-            asked.filter_map(|name| request.headers().get(&name).cloned().map(|value| (name, value))).collect();
-        let mut response = match self.answer(&snapshot, request, &mut seen).await {
+        let mut seen = Seen { began, line: Line::default(), route: None, said: None, session: None, gzip: false };
+        let wants = Wants::of(request.headers());
+        let target = ingress::read(&method, request.uri(), request.headers());
+        let answered = match &target {
+            Ok(target) => self.answer(&snapshot, target, request, &mut seen).await,
+            Err(refused) => {
+                seen.line.client = peer(&request);
+                Err(refused.clone().into())
+            }
+        };
+        let mut response = match answered {
             Ok(response) => response,
             Err(refusal) => {
                 seen.line.reason = Some(refusal.reason.to_string());
-                Box::pin(refusal.answer(&asked)).await
+                Box::pin(refusal.answer(&wants.headers())).await
             }
         };
         match &seen.route {
             Some(route) => {
-                response = self.decorated(&seen, route, (&method, &asked), response);
+                response = self.decorated(&seen, route, (&method, &wants), response);
                 route.meters.count(&route.config.name, response.status(), began.elapsed());
             }
             None => meters::count("", response.status(), began.elapsed()),
         }
         let (Some(log), mut line) = (&self.log, seen.line) else { return response };
         line.ended(&response);
+        (line.method, line.version) = (method.to_string(), snapshot.version);
+        line.route = seen.route.map(|route| route.config.name.clone());
+        if let Ok(target) = target {
+            (line.host, line.path) = (target.host, target.path);
+        }
         response.map(|body| Body::new(Logged::new(body, line, began, log.clone())))
     }
 
@@ -164,14 +169,14 @@ impl Inner {
         &self,
         seen: &Seen,
         route: &Route,
-        (method, asked): (&Method, &HeaderMap),
+        (method, wants): (&Method, &Wants),
         mut response: Response<Body>,
     ) -> Response<Body> {
         self.filters.iter().rev().for_each(|filter| filter.response(&route.config.name, &mut response));
         let headers = response.headers_mut();
         route.config.response_headers.apply(headers, seen.said.as_ref());
         if let Some(cors) = &route.config.cors {
-            cors.decorate(asked, headers);
+            cors.decorate(&wants.headers(), headers);
         }
         if let (Some(sticky), Some(session)) = (&route.config.sticky, seen.session.filter(|session| session.is_new)) {
             headers.extend(sticky.cookie(session, self.scheme == "https").map(|cookie| (SET_COOKIE, cookie)));
@@ -182,14 +187,11 @@ impl Inner {
     async fn answer(
         &self,
         snapshot: &Snapshot,
+        target: &Target,
         mut request: Request<Body>,
         seen: &mut Seen,
     ) -> Result<Response<Body>, Refusal> {
-        let peer = request.extensions().get::<Peer>().and_then(Peer::address).map(|address| address.ip());
-        seen.line.client = peer;
-        let target = ingress::read(request.method(), request.uri(), request.headers())?;
-        (seen.line.host, seen.line.path) = (target.host.clone(), target.path.clone());
-        let how = (self.scheme, target.authority.as_str());
+        let (peer, how) = (peer(&request), (self.scheme, target.authority.as_str()));
         seen.line.client = ingress::prepare(request.headers_mut(), peer, how, &self.trusted);
         snapshot.desk.strip(request.headers_mut());
         let who = snapshot.config.risk.subjects.who(seen.line.client, request.headers());
@@ -217,16 +219,21 @@ impl Inner {
         let asks = matches!(route.config.kind, Kind::Aggregate(_));
         let variables = captures.iter().filter(|_| asks).map(decoded).collect();
         let route = route.clone();
-        seen.line.route = Some(route.config.name.clone());
         seen.route = Some(route.clone());
         let captured: Vec<_> = captures.iter().map(Captured::from).collect();
         let entered = self.limits.enter()?;
-        let (mut request, case) = self.known(snapshot, &route, &target, request, (who, &mut seen.line)).await?;
+        let deadline = Deadline::of(&route.config, request.headers(), seen.began)?;
+        let when = (target, deadline);
+        let Known { mut request, case, account } =
+            self.known(snapshot, &route, when, request, (who, &mut seen.line)).await?;
         let captures: Vec<_> = captured.iter().map(Captured::capture).collect();
         let (method, headers) = (request.method(), request.headers());
         let asked = Asked { host: &target.host, path: &target.path, query, method, headers };
-        let origin = snapshot.config.origin_header.as_ref().and_then(|name| headers.get(name)?.to_str().ok());
-        let asks = Asks { asked, client: seen.line.client, captures: &captures, origin };
+        let origin = match &snapshot.config.origin_header {
+            Some(name) => headers.get(name).and_then(|value| value.to_str().ok()),
+            None => account.as_deref(),
+        };
+        let asks = Asks { asked, client: seen.line.client, captures: &captures, origin, deadline };
         let places = self.limits.admit(&route.config.name, asks, &snapshot.config.shared_limits, entered).await?;
         let random = self.dice.hash_one(self.throws.fetch_add(1, Relaxed));
         seen.session = route.config.sticky.as_ref().map(|sticky| sticky.session(request.headers(), random));
@@ -235,16 +242,33 @@ impl Inner {
         seen.line.lane.clone_from(&lane.name);
         seen.gzip = route.config.gzip && accepts_gzip(request.headers());
         if route.config.request_headers.asks() || route.config.response_headers.asks() {
-            seen.said = Some(self.said(&request, &target, &route, seen.line.client));
+            seen.said = Some(self.said(&request, target, &route, seen.line.client));
         }
         if let Some(tag) = &lane.tag {
             request.headers_mut().insert(TAG, tag.clone());
         }
         route.config.request_headers.apply(request.headers_mut(), seen.said.as_ref());
-        let matched = Matched { path, variables, session: seen.session };
-        let answer = match self.own(&route.config.name, &mut request).await {
-            Some(answer) => Ok(answer),
-            None => handle::answer((&route, lane), &target, &matched, request).await,
+        let asked = Asked {
+            host: &target.host,
+            path: &target.path,
+            query,
+            method: request.method(),
+            headers: request.headers(),
+        };
+        let met = match &snapshot.config.chaos[..] {
+            [] => Ok(false),
+            rules => Box::pin(self.chaos.meet(rules, &route.config.name, asked, deadline.at)).await,
+        };
+        let matched = Matched { path, variables, session: seen.session, deadline };
+        let answer = match met {
+            Err(refusal) => Err(refusal),
+            Ok(is_lost) => {
+                let answer = match self.own(&route.config.name, &mut request).await {
+                    Some(answer) => Ok(answer),
+                    None => handle::answer((&route, lane), target, &matched, request).await,
+                };
+                if is_lost { answer.map(lost) } else { answer }
+            }
         };
         self.tell(case, &answer);
         flow::hold(places, answer)
@@ -255,23 +279,27 @@ impl Inner {
         &self,
         snapshot: &Snapshot,
         route: &Route,
-        target: &Target,
+        (target, deadline): (&Target, Deadline),
         request: Request<Body>,
         (mut who, line): (Who, &mut Line),
-    ) -> Result<(Request<Body>, Case), Refusal> {
+    ) -> Result<Known, Refusal> {
         let facts = || Facts::of(request.method(), target, request.headers(), &who);
         let mut case = self.risk.case(&route.config.name, facts);
-        let (identity, mut request) = match snapshot.desk.admit(&route.config, target, request).await {
-            Ok(known) => known,
-            Err(refusal) => {
-                // Who tries one secret after the other is counted too.
-                self.risk.answered(case, refusal.status, None);
-                return Err(refusal);
-            }
+        let (identity, mut request) = match Desk::is_asked(&route.config) {
+            false => (Identity::default(), request),
+            // Put away, as all that few requests want: the others carry along no room for it.
+            true => match Box::pin(snapshot.desk.admit(&route.config, (target, deadline), request)).await {
+                Ok(known) => known,
+                Err(refusal) => {
+                    // Who tries one secret after the other is counted too.
+                    self.risk.answered(case, refusal.status, None);
+                    return Err(refusal);
+                }
+            },
         };
         let said = who.clone();
         snapshot.config.risk.subjects.prove(&mut who, &identity);
-        line.account = who.account.as_deref().map(|account| self.risk.hash(account));
+        line.account = who.account.as_deref().filter(|_| self.log.is_some()).map(|account| self.risk.hash(account));
         if who != said
             && let Some(refusal) = self.risk.denies(&who, snapshot.version)
         {
@@ -282,7 +310,7 @@ impl Inner {
         if let Some(value) = self.risk.judge(&mut case, snapshot.version)?.and_then(|id| id.parse().ok()) {
             request.headers_mut().insert(DECISION, value);
         }
-        Ok((request, case))
+        Ok(Known { request, case, account: identity.account })
     }
 
     /// Lets the counters of answers know how a request was answered.
@@ -326,25 +354,6 @@ impl Inner {
             scheme: self.scheme,
             route: route.config.name.clone(),
         }
-    }
-}
-
-/// What stands in the place of a variable, kept while the request is read by others.
-struct Captured {
-    name: String,
-    value: String,
-    several: bool,
-}
-
-impl From<&Capture<'_>> for Captured {
-    fn from(Capture { name, value, several }: &Capture<'_>) -> Self {
-        Self { name: (*name).to_owned(), value: (*value).to_owned(), several: *several }
-    }
-}
-
-impl Captured {
-    fn capture(&self) -> Capture<'_> {
-        Capture { name: &self.name, value: &self.value, several: self.several }
     }
 }
 

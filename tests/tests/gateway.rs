@@ -9,6 +9,8 @@ mod admin;
 mod auth;
 #[path = "gateway/bed.rs"]
 mod bed;
+#[path = "gateway/chaos.rs"]
+mod chaos;
 #[path = "gateway/checks.rs"]
 mod checks;
 #[path = "gateway/faults.rs"]

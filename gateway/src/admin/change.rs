@@ -7,6 +7,8 @@
 //! | `PUT /risk/rules/{name}/mode` | trusts a rule so far from now on; the body is as `{"mode": "percentage", "percentage": 20}` |
 //! | `DELETE /risk/rules/{name}/mode` | as far as its set says |
 //! | `PUT /version` | puts an earlier version of the file into force again; the body is as `{"version": 3}` |
+//! | `PUT /chaos` | injects the faults of the file for a while, an hour at most; the body is as `{"seconds": 60}` |
+//! | `DELETE /chaos` | injects no more |
 //! | `PUT /drain` | ends the gateway, as SIGTERM does |
 
 use super::{Admin, text};
@@ -39,6 +41,7 @@ impl Admin {
             (_, Some(rest), _) => self.change_list(who, rest, request).await,
             (_, _, Some(rule)) => self.change_mode(who, rule, request).await,
             ("/version", ..) => self.roll_back(who, request).await,
+            ("/chaos", ..) => self.change_chaos(who, request).await,
             ("/drain", ..) => self.end(who, &request),
             _ => Err(No(StatusCode::NOT_FOUND, format!("nothing can be changed at {path}"))),
         };
@@ -87,7 +90,7 @@ impl Admin {
 
     async fn roll_back(&self, who: &str, request: Request<Body>) -> Result<(), No> {
         is_put(&request, "a version")?;
-        let to = version(&read(request).await?).map_err(|why| No(StatusCode::BAD_REQUEST, why))?;
+        let to = number(&read(request).await?, "version").map_err(|why| No(StatusCode::BAD_REQUEST, why))?;
         let made = self.versions.roll_back(to).map_err(|error| {
             let code = match error {
                 ReloadError::NoVersion(_) => StatusCode::NOT_FOUND,
@@ -96,6 +99,26 @@ impl Admin {
             No(code, error.to_string())
         })?;
         tracing::warn!(who, to, version = made, "an earlier version is in force again");
+        Ok(())
+    }
+
+    async fn change_chaos(&self, who: &str, request: Request<Body>) -> Result<(), No> {
+        match *request.method() {
+            Method::PUT => {
+                let body = read(request).await?;
+                let time = number(&body, "seconds").map_err(|why| No(StatusCode::BAD_REQUEST, why))?;
+                if self.versions.current.load().config.chaos.is_empty() {
+                    return Err(No(StatusCode::CONFLICT, "the file says no `chaos`".to_owned()));
+                }
+                tracing::warn!(who, seconds = time, "an operator arms the faults of the file");
+                self.chaos.arm(Duration::from_secs(time));
+            }
+            Method::DELETE => {
+                tracing::warn!(who, "an operator disarms the faults of the file");
+                self.chaos.disarm();
+            }
+            _ => return Err(No(StatusCode::METHOD_NOT_ALLOWED, "faults are PUT and DELETEd".to_owned())),
+        }
         Ok(())
     }
 
@@ -114,11 +137,11 @@ fn is_put(request: &Request<Body>, what: &str) -> Result<(), No> {
     }
 }
 
-/// Which version a body names.
-fn version(body: &[u8]) -> Result<u64, String> {
+/// The one number that a body names.
+fn number(body: &[u8], name: &str) -> Result<u64, String> {
     let said: Value = serde_json::from_slice(body).unwrap_or_default();
-    let number = said.as_object().filter(|said| said.len() == 1).and_then(|said| said.get("version")?.as_u64());
-    number.ok_or_else(|| "the body should be as {\"version\": 3}".to_owned())
+    let number = said.as_object().filter(|said| said.len() == 1).and_then(|said| said.get(name)?.as_u64());
+    number.ok_or_else(|| format!("the body should be as {{\"{name}\": 3}}"))
 }
 
 /// What a body says of how far a rule is trusted.
@@ -189,9 +212,9 @@ mod tests {
 
     #[test]
     fn bodies_of_versions() {
-        assert_eq!(version(br#"{"version": 3}"#), Ok(3));
+        assert_eq!(number(br#"{"version": 3}"#, "version"), Ok(3));
         for body in ["", "3", r#"{"version": "3"}"#, r#"{"version": -1}"#, r#"{"version": 3, "force": true}"#] {
-            assert!(version(body.as_bytes()).unwrap_err().contains("the body should be"), "{body}");
+            assert!(number(body.as_bytes(), "version").unwrap_err().contains("the body should be"), "{body}");
         }
     }
 

@@ -7,6 +7,7 @@
 //! | `/limits` | rules in force, what was left out of them, what they count, and breakers |
 //! | `/lists` | who is refused, let pass and looked at |
 //! | `/risk` | the rules: modes, hits, counters, and why the last set was refused |
+//! | `/chaos` | whether faults are injected, and which |
 //! | `/version` | which text is in force, and of which program |
 //! | `/metrics` | Prometheus' text |
 //! | `/livez`, `/readyz` | probes |
@@ -26,7 +27,7 @@ mod pages;
 
 pub(crate) use operators::Operators;
 
-use crate::{flow::Limits, risk::Risk, versions::Versions};
+use crate::{chaos::Chaos, flow::Limits, risk::Risk, versions::Versions};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use mainstay::{
     call::BoxFuture,
@@ -56,6 +57,7 @@ pub(crate) struct Admin {
     metrics: Option<Prometheus>,
     operators: Operators,
     risk: Risk,
+    chaos: Chaos,
     /// Hears when an operator ends the gateway.
     ending: Arc<Notify>,
     /// This machine alone reaches it.
@@ -68,10 +70,10 @@ impl Admin {
         limits: Limits,
         metrics: Option<Prometheus>,
         operators: Operators,
-        risk: Risk,
+        (risk, chaos): (Risk, Chaos),
         ending: Arc<Notify>,
     ) -> Self {
-        Self { versions, limits, metrics, operators, risk, ending, local: true }
+        Self { versions, limits, metrics, operators, risk, chaos, ending, local: true }
     }
 
     /// Listens. Without operators the address is one of loopback, which the file's reader sees to.
@@ -139,9 +141,10 @@ impl Admin {
             "/limits" => self.limits.page(),
             "/lists" => self.risk.lists(),
             "/risk" => self.risk.page(),
+            "/chaos" => pages::chaos(&snapshot, self.chaos.armed()),
             "/version" => pages::version(&snapshot, &self.versions.earlier()),
             _ => {
-                let all = "/routes\n/upstreams\n/limits\n/lists\n/risk\n/version\n/metrics\n/livez\n/readyz\n";
+                let all = "/routes\n/upstreams\n/limits\n/lists\n/risk\n/chaos\n/version\n/metrics\n/livez\n/readyz\n";
                 let code = if path == "/" { StatusCode::OK } else { StatusCode::NOT_FOUND };
                 return text(code, "text/plain", all.to_owned());
             }

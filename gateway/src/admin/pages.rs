@@ -1,6 +1,7 @@
 //! What each page shows, as JSON. Keys may be added; none is renamed or taken away.
 
 use crate::{
+    chaos::ChaosRule,
     config::{From, Kind, UpstreamConfig},
     route::Matcher,
     snapshot::{Lane, Route, Snapshot},
@@ -9,6 +10,7 @@ use crate::{
 use http::Method;
 use mainstay::client::EndpointState;
 use serde_json::{Map, Value, json};
+use std::time::Duration;
 
 pub(super) fn version(snapshot: &Snapshot, earlier: &[u64]) -> Value {
     json!({
@@ -97,4 +99,16 @@ fn place(config: &UpstreamConfig) -> String {
         From::Endpoints(all) => format!("{} endpoints", all.len()),
         From::Registry { url, .. } => url.split("://").next().unwrap_or_default().to_owned() + "://…",
     }
+}
+
+/// The page `/chaos`.
+pub(super) fn chaos(snapshot: &Snapshot, armed: Option<Duration>) -> Value {
+    let rule = |rule: &ChaosRule| {
+        json!({
+            "name": rule.name, "routes": rule.routes, "percentage": (rule.share as f64 / u64::MAX as f64 * 100.0).round(),
+            "delay_ms": rule.delay.map(|delay| delay.as_millis() as u64), "end": rule.end.map(|end| format!("{end:?}")),
+        })
+    };
+    let rules: Vec<_> = snapshot.config.chaos.iter().map(rule).collect();
+    json!({ "armed_for_seconds": armed.map(|left| left.as_secs()), "rules": rules })
 }

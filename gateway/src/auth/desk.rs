@@ -7,6 +7,7 @@
 use super::{Identity, api_key, forward::ForwardAuth, jwt::JwtAuth, signer::Signer, unauthenticated};
 use crate::{
     config::{AuthConfig, RouteConfig},
+    deadline::Deadline,
     ingress::Target,
     refusal::Refusal,
     upstream::Upstream,
@@ -14,7 +15,7 @@ use crate::{
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode, header};
 use mainstay::edge::Body;
 use std::{collections::BTreeMap, sync::Arc};
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 /// The way that asks for nothing.
 pub(crate) const ANYONE: &str = "anyone";
@@ -81,19 +82,21 @@ impl Desk {
         self.reserved.iter().for_each(|name| drop(headers.remove(name)));
     }
 
-    /// Who asks for a route.
+    /// A route wants to know who asks.
+    pub(crate) fn is_asked(route: &RouteConfig) -> bool {
+        !route.auth.is_empty() || route.signature.is_some()
+    }
+
+    /// Who asks for a route that wants to know.
     ///
     /// # Errors
     /// Nobody whom the route wants.
     pub(crate) async fn admit(
         &self,
         route: &RouteConfig,
-        target: &Target,
+        (target, deadline): (&Target, Deadline),
         mut request: Request<Body>,
     ) -> Result<(Identity, Request<Body>), Refusal> {
-        if route.auth.is_empty() && route.signature.is_none() {
-            return Ok((Identity::default(), request));
-        }
         let asked = async {
             let method = request.method().clone();
             let identity = self.any(&route.auth, &method, target, request.headers_mut()).await?;
@@ -102,8 +105,8 @@ impl Desk {
             let (signed, request) = signer.check(target, request, route.max_body).await?;
             Ok((identity.and(signed), request))
         };
-        timeout(route.timeout, asked).await.unwrap_or_else(|_| {
-            let text = format!("who asks was not known within {:?}", route.timeout);
+        timeout_at(deadline.at, asked).await.unwrap_or_else(|_| {
+            let text = "who asks was not known in time";
             Err(Refusal::new(StatusCode::GATEWAY_TIMEOUT, "AUTH_TIMEOUT", text))
         })
     }

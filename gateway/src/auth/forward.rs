@@ -5,12 +5,17 @@
 //! time, is no answer: `failure_mode` says what then.
 
 use super::{Identity, unavailable};
-use crate::{config::ForwardConfig, ingress::Target, refusal::Refusal, upstream::Upstream};
+use crate::{
+    config::ForwardConfig,
+    ingress::Target,
+    refusal::Refusal,
+    upstream::{Terms, Upstream},
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
 use mainstay::edge::Body;
 use metrics::counter;
 use std::sync::Arc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// Requests that passed unasked, since who is asked gave no answer.
 const UNASKED: &str = "mainstay_gateway_auth_unasked_total";
@@ -80,7 +85,8 @@ impl ForwardAuth {
                 asked.insert(HeaderName::from_static(name), value);
             }
         }
-        http.send(request, 1, None).await.map_err(|error| error.to_string())
+        let terms = Terms { retries: 1, session: None, until: Instant::now() + self.config.timeout };
+        http.send(request, terms).await.map_err(|error| error.to_string())
     }
 
     /// What the answer says of who asks.

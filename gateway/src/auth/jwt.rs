@@ -11,7 +11,7 @@ use super::{
 use crate::{
     config::{JwksFrom, JwtConfig},
     refusal::Refusal,
-    upstream::Upstream,
+    upstream::{Terms, Upstream},
 };
 use arc_swap::ArcSwapOption;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -130,7 +130,8 @@ impl JwtAuth {
         let http = http.ok_or("its upstream is not for plain HTTP")?;
         let request = Request::get(path.as_str()).header(header::HOST, self.config.host.as_str());
         let request = request.body(Body::from(String::new())).map_err(|error| error.to_string())?;
-        let response = http.send(request, 1, None).await.map_err(|error| error.to_string())?;
+        let terms = Terms { retries: 1, session: None, until: Instant::now() + self.config.timeout };
+        let response = http.send(request, terms).await.map_err(|error| error.to_string())?;
         if response.status() != StatusCode::OK {
             return Err(format!("the issuer answered {}", response.status()));
         }

@@ -67,7 +67,12 @@ pub(super) const FILE: Section = Section {
         Key("gateway_api_groups", Part(&RULES), "the same of groups of paths (ApiDefinition) that rules name"),
         Key("limit_store", Part(&LIMIT_STORE), "the Redis that several gateways keep limits in"),
         Key("shared_limits", List(&SHARED_LIMIT), "limits that they share"),
-        Key("origin_header", Text, "the header that says who calls, for rules by origin; it is believed as it comes"),
+        Key(
+            "origin_header",
+            Text,
+            "the header that says who calls, for rules by origin; it is believed as it comes. Default the account that was proved",
+        ),
+        Key("chaos", List(&CHAOS), "faults on purpose; none is injected until an operator arms them, for a while"),
     ],
 };
 
@@ -76,6 +81,11 @@ pub(super) const LISTENER: Section = Section {
         Key("address", Text, "IP address and port; port 0 is any free one"),
         Key("trusted_proxies", Texts, "addresses and ranges whose X-Forwarded-For is believed"),
         Key("max_connections", Number, "connections at once; further ones wait. Default 10000"),
+        Key(
+            "max_connections_per_ip",
+            Number,
+            "connections at once of one address, but of trusted proxies; further ones are closed. Default any number",
+        ),
         Key("max_streams", Number, "requests at once on one connection of HTTP/2. Default 100"),
         Key("header_timeout", Duration, "how long the head of a request may take. Default 15s"),
         Key("stall_timeout", Duration, "how long a body may make no progress, either way. Default 30s"),
@@ -220,6 +230,20 @@ pub(super) const CANARY: Section = Section {
         Key("cookies", Tests, "the same of cookies"),
         Key("upstream", Text, "another upstream than the route's"),
         Key("tag", Text, "the colour that its requests carry on (dubbo.tag)"),
+    ],
+};
+
+pub(super) const CHAOS: Section = Section {
+    keys: &[
+        Key("name", Text, "what operators call it"),
+        Key("routes", Texts, "the names of the routes that it is for. Default all"),
+        Key("headers", Tests, "only requests of which these hold"),
+        Key("query", Tests, "the same of parameters of the query"),
+        Key("cookies", Tests, "the same of cookies"),
+        Key("percentage", Number, "of a hundred of those, so many"),
+        Key("delay", Duration, "they are held up for so long"),
+        Key("abort", Number, "they are refused with this status"),
+        Key("reset", Bool, "they are answered, and the answer is lost. Default false"),
     ],
 };
 

@@ -14,6 +14,8 @@ pub(crate) struct ListenerConfig {
     pub(crate) address: SocketAddr,
     pub(crate) trusted_proxies: Vec<Cidr>,
     pub(crate) max_connections: u32,
+    /// `None`: any number of them.
+    pub(crate) max_connections_per_ip: Option<u32>,
     pub(crate) max_streams: u32,
     pub(crate) header_timeout: Duration,
     pub(crate) stall_timeout: Duration,
@@ -49,6 +51,7 @@ pub(super) fn read(at: Scope<'_>) -> Option<ListenerConfig> {
     let config = ListenerConfig {
         trusted_proxies: fields.each("trusted_proxies", str::parse),
         max_connections: fields.number("max_connections", 1, 1_000_000).unwrap_or(10_000),
+        max_connections_per_ip: fields.number("max_connections_per_ip", 1, 1_000_000),
         max_streams: fields.number("max_streams", 1, 10_000).unwrap_or(100),
         header_timeout: fields.duration("header_timeout").unwrap_or(Duration::from_secs(15)),
         stall_timeout: fields.duration("stall_timeout").unwrap_or(Duration::from_secs(30)),

@@ -8,10 +8,11 @@
 //! | `scope.rs` | a value and its place |
 //! | `problem.rs` | what is wrong |
 //! | `rules.rs`, `rules_test.rs` | a set of rules of risk, and its own tests |
-//! | `listener.rs`, `upstream.rs`, `route.rs`, `filter.rs`, `flow.rs`, `shared.rs`, `aggregate.rs`, `auth.rs`, `risk.rs`, `tls.rs`, `check.rs` | the parts |
+//! | `listener.rs`, `upstream.rs`, `route.rs`, `filter.rs`, `flow.rs`, `shared.rs`, `aggregate.rs`, `auth.rs`, `chaos.rs`, `risk.rs`, `tls.rs`, `check.rs` | the parts |
 
 mod aggregate;
 mod auth;
+mod chaos;
 mod check;
 mod filter;
 mod flow;
@@ -45,6 +46,7 @@ pub(crate) use shared::{Login, OnFailure, SharedLimit, StoreConfig};
 pub(crate) use tls::{TlsConfig, UpstreamTls};
 pub(crate) use upstream::{Address, From, LbPolicy, UpstreamConfig};
 
+use crate::chaos::ChaosRule;
 use http::HeaderName;
 use keys::FILE;
 use mainstay::yaml;
@@ -74,6 +76,8 @@ pub struct Config {
     pub(crate) admin: Option<AdminConfig>,
     pub(crate) auth: BTreeMap<String, AuthConfig>,
     pub(crate) risk: RiskConfig,
+    /// Faults on purpose.
+    pub(crate) chaos: Vec<ChaosRule>,
 }
 
 impl FromStr for Config {
@@ -120,7 +124,10 @@ impl FromStr for Config {
                 rules: fields.get("risk_rules", rules::read),
                 ..fields.get("risk", risk::read).unwrap_or_default()
             },
+            chaos: fields.get("chaos", |at| Some(at.list(chaos::read))).unwrap_or_default(),
         };
+        let line = fields.get("chaos", |at| Some(at.line())).unwrap_or_default();
+        chaos::fit(&config.chaos, line, &config.routes, &problems);
         if !fields.has("listeners") {
             problems.add(node.line(), "", "`listeners` is missing: nothing would come in");
         }
@@ -166,6 +173,7 @@ impl Config {
             admin: None,
             auth: BTreeMap::new(),
             risk: RiskConfig::default(),
+            chaos: Vec::new(),
         }
     }
 

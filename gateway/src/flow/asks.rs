@@ -1,7 +1,10 @@
 //! A request, as limits see it: what of it a rule looks at. Pure.
 
 use super::rule::Pick;
-use crate::route::{Asked, Capture, cookie, parameters};
+use crate::{
+    deadline::Deadline,
+    route::{Asked, Capture, cookie, parameters},
+};
 use percent_encoding::percent_decode_str;
 use std::{borrow::Cow, net::IpAddr};
 
@@ -14,6 +17,8 @@ pub(crate) struct Asks<'a> {
     pub(crate) captures: &'a [Capture<'a>],
     /// Who calls, where that is known.
     pub(crate) origin: Option<&'a str>,
+    /// Nobody waits for longer.
+    pub(crate) deadline: Deadline,
 }
 
 impl<'a> Asks<'a> {
@@ -56,6 +61,7 @@ fn decoded<'a>(capture: &Capture<'a>) -> Cow<'a, str> {
 mod tests {
     use super::*;
     use http::{HeaderMap, Method, header::COOKIE};
+    use tokio::time::Instant;
 
     #[test]
     fn what_is_looked_at() {
@@ -65,7 +71,9 @@ mod tests {
         let capture = |name, value| Capture { name, value, several: false };
         let captures = [capture("kind", "a%20b"), capture("id", "7")];
         let asked = Asked { host: "shop", path: "/x", query: "id=q&user=bob", method: &Method::GET, headers: &headers };
-        let asks = Asks { asked, client: "::ffff:10.0.0.1".parse().ok(), captures: &captures, origin: None };
+        let now = Instant::now();
+        let (client, deadline) = ("::ffff:10.0.0.1".parse().ok(), Deadline { began: now, at: now });
+        let asks = Asks { asked, client, captures: &captures, origin: None, deadline };
         for (pick, value) in [
             (Pick::All, Some("")),
             (Pick::Index(0), Some("a b")),

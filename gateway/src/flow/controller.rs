@@ -129,7 +129,7 @@ mod tests {
     const START: u64 = 1_700_000_000_000;
 
     fn rule(count: f64, behaviour: Behaviour) -> FlowRule {
-        FlowRule { resource: "r".into(), grade: Grade::Qps, count, behaviour }
+        FlowRule::new("r", Grade::Qps, count, behaviour)
     }
 
     /// Asks every `step` ms for `seconds`; how many passed in each second.

@@ -8,15 +8,16 @@ use super::{
     meters,
     places::Places,
     refused::{Refused, Why},
-    resource::{Resource, Said, lock},
-    rule::{self, ApiGroup, AuthorityRule, DegradeRule, FlowRule, ParamRule, Parsed, SystemRule},
+    resource::{Resource, lock},
+    rule::{ApiGroup, SystemRule},
     shared::Shared,
+    texts::Texts,
     vitals::{Machine, Vitals},
 };
 use crate::config::{RuleKind, SharedLimit};
 use arc_swap::ArcSwap;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::HashMap,
     fmt,
     sync::{Arc, Mutex},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -51,20 +52,8 @@ pub(super) struct Force {
     /// Groups of paths that rules name.
     pub(super) groups: Vec<(ApiGroup, Arc<Resource>)>,
     pub(super) system: Vec<SystemRule>,
-}
-
-/// What each text said.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Texts {
-    flow: Vec<FlowRule>,
-    degrade: Vec<DegradeRule>,
-    system: Vec<SystemRule>,
-    param: Vec<ParamRule>,
-    gateway: Vec<ParamRule>,
-    authority: Vec<AuthorityRule>,
-    groups: Vec<ApiGroup>,
-    /// By kind: how many rules are in force, and what was left out; or why the last text was refused.
-    pub(super) told: BTreeMap<RuleKind, (usize, Vec<String>, Option<String>)>,
+    /// What gateways share by flow rules of a cluster.
+    pub(super) shared: Arc<[SharedLimit]>,
 }
 
 /// The time as rules count it: since the epoch, and never back.
@@ -135,21 +124,29 @@ impl Limits {
         limits: &[SharedLimit],
         places: Option<Places>,
     ) -> Result<Option<Places>, Refused> {
-        let resources = self.resources(route, asks.asked.path);
-        if resources.is_empty() && places.is_none() && limits.is_empty() {
+        let (resources, of_rules) = self.resources(route, asks.asked.path);
+        if resources.is_empty() && places.is_none() && limits.is_empty() && of_rules.is_empty() {
             return Ok(None);
         }
         let mut places = places.unwrap_or_else(|| Places::new(self.0.clock));
         let now = self.0.clock.now();
         let mut wait = Duration::ZERO;
         for resource in &resources {
-            wait = wait.max(resource.enter(&asks, &mut places, now).inspect_err(counted)?);
+            wait = wait.max(resource.enter(route, &asks, &mut places, now).inspect_err(counted)?);
         }
         if !wait.is_zero() {
-            sleep(wait).await;
+            if wait >= asks.deadline.left(Instant::now()) {
+                let resource = route.to_owned();
+                let late = Refused { resource, why: Why::Deadline, limit: None, retry_after: Some(wait), reset: None };
+                counted(&late);
+                return Err(late);
+            }
+            // Put away, as what follows: most requests wait for nothing, and carry along no room for it.
+            Box::pin(sleep(wait)).await;
         }
         if let Some(shared) = &self.0.shared {
-            places.left = shared.ask(limits, route, &asks).await.inspect_err(counted)?;
+            let asked = Box::pin(shared.ask(limits.iter().chain(&*of_rules), route, &asks)).await;
+            places.left = asked.inspect_err(counted)?;
         }
         let now = self.0.clock.now();
         for resource in &resources {
@@ -159,11 +156,12 @@ impl Limits {
         Ok(Some(places))
     }
 
-    /// The resources that a request is one of: its route, and groups of paths.
-    fn resources(&self, route: &str, path: &str) -> Vec<Arc<Resource>> {
+    /// The resources that a request is one of: its route, and groups of paths; and what gateways share by rules.
+    fn resources(&self, route: &str, path: &str) -> (Vec<Arc<Resource>>, Arc<[SharedLimit]>) {
         let force = self.0.force.load();
         let groups = force.groups.iter().filter(|(group, _)| group.holds(path)).map(|(_, resource)| resource);
-        force.resources.get(route).into_iter().chain(groups).cloned().collect()
+        let resources = force.resources.get(route).into_iter().chain(groups).cloned().collect();
+        (resources, force.shared.clone())
     }
 
     /// How the machine does.
@@ -178,10 +176,11 @@ impl Limits {
     pub(crate) fn take(&self, kind: RuleKind, text: &str) -> Result<Vec<String>, String> {
         let mut said = lock(&self.0.said);
         let mut new = said.clone();
-        match new.read(kind, text) {
+        match new.read(kind, text, self.0.shared.is_some()) {
             Ok((many, wrong)) => {
                 new.told.insert(kind, (many, wrong.clone(), None));
-                let force = new.force(&self.0.force.load());
+                let gateways = self.0.shared.as_ref().map_or(1, Shared::gateways);
+                let force = new.force(&self.0.force.load(), gateways);
                 self.0.force.store(Arc::new(force));
                 *said = new;
                 Ok(wrong)
@@ -204,69 +203,18 @@ fn counted(refused: &Refused) {
     meters::limited(&refused.resource, refused.why.word());
 }
 
-impl Texts {
-    /// Reads a text of a kind: how many rules it has, and what is left out.
-    fn read(&mut self, kind: RuleKind, text: &str) -> Result<(usize, Vec<String>), String> {
-        fn into<T>(place: &mut Vec<T>, parsed: Parsed<T>) -> (usize, Vec<String>) {
-            *place = parsed.rules;
-            (place.len(), parsed.wrong)
-        }
-        Ok(match kind {
-            RuleKind::Flow => into(&mut self.flow, rule::parse(text, rule::flow)?),
-            RuleKind::Degrade => into(&mut self.degrade, rule::parse(text, rule::degrade)?),
-            RuleKind::System => into(&mut self.system, rule::parse(text, rule::system)?),
-            RuleKind::ParamFlow => into(&mut self.param, rule::parse(text, rule::param)?),
-            RuleKind::GatewayFlow => into(&mut self.gateway, rule::parse(text, rule::gateway)?),
-            RuleKind::GatewayApiGroup => into(&mut self.groups, rule::parse(text, rule::api_group)?),
-            RuleKind::Authority => {
-                let mut parsed = rule::parse(text, rule::authority)?;
-                let mut known = BTreeSet::new();
-                // As in Sentinel, the first of a resource counts.
-                let (first, more) = parsed.rules.into_iter().partition(|rule| known.insert(rule.resource.clone()));
-                let more: Vec<AuthorityRule> = more;
-                let told =
-                    |rule: &AuthorityRule| format!("a further rule of `{}`: the first one counts", rule.resource);
-                parsed.wrong.extend(more.iter().map(told));
-                into(&mut self.authority, Parsed { rules: first, wrong: parsed.wrong })
-            }
-        })
-    }
-
-    fn force(&self, old: &Force) -> Force {
-        let mut by_name: HashMap<&str, Said> = HashMap::new();
-        for rule in &self.authority {
-            by_name.entry(&rule.resource).or_default().authority = Some(rule.clone());
-        }
-        for rule in self.gateway.iter().chain(&self.param) {
-            by_name.entry(&rule.resource).or_default().hot.push(rule.clone());
-        }
-        for rule in &self.flow {
-            by_name.entry(&rule.resource).or_default().flow.push(rule.clone());
-        }
-        for rule in &self.degrade {
-            by_name.entry(&rule.resource).or_default().degrade.push(rule.clone());
-        }
-        let new = |(name, said): (&str, Said)| {
-            let resource = Resource::new(name, said, old.resources.get(name).map(Arc::as_ref));
-            (name.to_owned(), Arc::new(resource))
-        };
-        let resources: HashMap<_, _> = by_name.into_iter().map(new).collect();
-        let named = |group: &ApiGroup| Some((group.clone(), resources.get(&group.name)?.clone()));
-        let groups = self.groups.iter().filter_map(named).collect();
-        Force { resources, groups, system: self.system.clone() }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::{rule, texts::of_a_cluster};
     use super::*;
-    use crate::route::Asked;
+    use crate::{config::OnFailure, deadline::Deadline, route::Asked};
     use http::{HeaderMap, Method};
 
     async fn ask(limits: &Limits, route: &str, path: &str) -> Result<Option<Places>, &'static str> {
         let headers = HeaderMap::new();
         let asked = Asked { host: "shop", path, query: "", method: &Method::GET, headers: &headers };
-        let asks = Asks { asked, client: None, captures: &[], origin: Some("bad") };
+        let deadline = Deadline { began: Instant::now(), at: Instant::now() + Duration::from_secs(1) };
+        let asks = Asks { asked, client: None, captures: &[], origin: Some("bad"), deadline };
         let places = limits.enter().map_err(|refused| refused.why.word())?;
         limits.admit(route, asks, &[], places).await.map_err(|refused| refused.why.word())
     }
@@ -338,6 +286,51 @@ mod tests {
         assert_eq!(ask(&limits, "free", "/").await.unwrap_err(), "SYSTEM_THREADS");
         drop((one, two));
         assert!(ask(&limits, "a", "/").await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn rules_give_way_to_another_resource_and_tell_callers_and_routes_apart() {
+        let limits = Limits::default();
+        let related = r#"[{"resource":"read","count":2,"strategy":1,"refResource":"write"}]"#;
+        limits.take(RuleKind::Flow, related).unwrap();
+        for route in ["read", "read", "write", "write"] {
+            ask(&limits, route, "/").await.unwrap();
+        }
+        assert_eq!(ask(&limits, "read", "/").await.unwrap_err(), "RATE_LIMITED", "there are writes");
+        ask(&limits, "write", "/").await.unwrap();
+        let callers =
+            r#"[{"resource":"read","count":1,"limitApp":"bad"},{"resource":"read","count":0,"limitApp":"good"}]"#;
+        limits.take(RuleKind::Flow, callers).unwrap();
+        ask(&limits, "read", "/").await.unwrap();
+        assert_eq!(ask(&limits, "read", "/").await.unwrap_err(), "RATE_LIMITED");
+        let groups = r#"[{"apiName":"g","predicateItems":[{"pattern":"/a/**","matchStrategy":1}]}]"#;
+        limits.take(RuleKind::GatewayApiGroup, groups).unwrap();
+        let entry = r#"[{"resource":"g","count":1,"strategy":2,"refResource":"read"}]"#;
+        limits.take(RuleKind::Flow, entry).unwrap();
+        ask(&limits, "read", "/a/b").await.unwrap();
+        assert_eq!(ask(&limits, "read", "/a/b").await.unwrap_err(), "RATE_LIMITED");
+        ask(&limits, "other", "/a/b").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_rule_of_a_cluster_wants_a_store() {
+        let limits = Limits::default();
+        let rule = r#"{"resource":"a","count":5,"clusterMode":true,"clusterConfig":{"flowId":7}}"#;
+        let why = limits.take(RuleKind::Flow, &format!("[{rule}]")).unwrap_err();
+        assert!(why.contains("`limit_store`, and there is none"), "{why}");
+        let rule = rule::parse(&format!("[{rule}]"), rule::flow).unwrap().rules.remove(0);
+        let shared = of_a_cluster(&rule, 3).unwrap();
+        assert_eq!((shared.name.as_str(), shared.count, shared.burst), ("flow-7", 15, 15), "5 for each of three");
+        assert_eq!(shared.on_failure, OnFailure::Local);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_stands_in_a_queue_for_longer_than_there_is_time() {
+        let limits = Limits::default();
+        let queue = r#"[{"resource":"a","count":0.4,"controlBehavior":2,"maxQueueingTimeMs":60000}]"#;
+        limits.take(RuleKind::Flow, queue).unwrap();
+        ask(&limits, "a", "/").await.unwrap();
+        assert_eq!(ask(&limits, "a", "/").await.unwrap_err(), "DEADLINE_EXCEEDED");
     }
 
     #[tokio::test]

@@ -15,7 +15,7 @@
 //! | `vitals.rs`, `machine.rs` | system rules: the decision, pure; how the machine does |
 //! | `asks.rs` | what of a request a rule looks at; pure |
 //! | `resource.rs` | all rules of a resource, in their order |
-//! | `limits.rs` | those in force, and a new set of them |
+//! | `limits.rs`, `texts.rs` | those in force; what texts say of them |
 //! | `shared/` | limits that several gateways share through Redis |
 //! | `places.rs`, `body.rs` | what a request has taken, until it ends |
 //! | `refused.rs`, `meters.rs`, `page.rs` | what is told: to callers, of metrics, to operators |
@@ -37,6 +37,7 @@ mod refused;
 mod resource;
 mod rule;
 mod shared;
+mod texts;
 mod vitals;
 mod window;
 

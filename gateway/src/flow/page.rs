@@ -3,7 +3,7 @@
 use super::{
     limits::Limits,
     resource::{Resource, lock},
-    rule::Measure,
+    rule::{FlowRule, Measure},
 };
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -41,11 +41,18 @@ impl Limits {
     }
 }
 
+fn flow(rule: &FlowRule) -> Value {
+    json!({
+        "grade": format!("{:?}", rule.grade), "count": rule.count, "behaviour": format!("{:?}", rule.behaviour),
+        "of": format!("{:?}", rule.app), "by": format!("{:?}", rule.relation),
+    })
+}
+
 fn one(resource: &Resource, now: Duration) -> Value {
     let flow = resource.gate.as_ref().map(|gate| {
         let gate = lock(gate);
         let (passed, running) = gate.seen(now);
-        let rules: Vec<_> = gate.rules().map(|rule| json!({ "grade": format!("{:?}", rule.grade), "count": rule.count, "behaviour": format!("{:?}", rule.behaviour) })).collect();
+        let rules: Vec<_> = gate.rules().map(flow).collect();
         json!({ "rules": rules, "passed": passed, "running": running })
     });
     let params: Vec<_> = resource

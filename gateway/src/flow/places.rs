@@ -3,7 +3,7 @@
 
 use super::{
     breaker::{Breaker, Let},
-    gate::Gate,
+    gate::{Gate, Seat},
     hot::Hot,
     limits::Clock,
     meters,
@@ -24,8 +24,8 @@ pub(crate) struct Places {
     /// When it was asked about.
     then: Duration,
     pub(super) hot: Vec<(Arc<Mutex<Hot>>, String)>,
-    /// With the moment at which each counted it.
-    pub(super) gates: Vec<(Arc<Mutex<Gate>>, Duration)>,
+    /// With the place in the counts of each.
+    pub(super) gates: Vec<(Arc<Mutex<Gate>>, Seat)>,
     pub(super) breakers: Vec<(Arc<Mutex<Breaker>>, Let)>,
     /// What is left of a limit that gateways share.
     pub(super) left: Option<Left>,
@@ -74,10 +74,10 @@ impl Drop for Places {
             }
         }
         self.hot.drain(..).for_each(|(hot, value)| lock(&hot).ended(&value));
-        for (gate, then) in self.gates.drain(..) {
+        for (gate, seat) in self.gates.drain(..) {
             match self.through {
-                Some(_) => lock(&gate).ended(),
-                None => lock(&gate).take_back(then),
+                Some(_) => lock(&gate).ended(&seat),
+                None => lock(&gate).take_back(&seat),
             }
         }
         self.breakers.drain(..).for_each(|(breaker, passed)| lock(&breaker).unheard(passed));

@@ -31,6 +31,8 @@ pub(crate) enum Why {
     /// The same, and its store is away.
     Store,
     Breaker,
+    /// Its turn would come too late.
+    Deadline,
 }
 
 impl Why {
@@ -49,6 +51,7 @@ impl Why {
             Self::Shared => "SHARED_LIMITED",
             Self::Store => "LIMIT_STORE_UNAVAILABLE",
             Self::Breaker => "BREAKER_OPEN",
+            Self::Deadline => "DEADLINE_EXCEEDED",
         }
     }
 }
@@ -63,6 +66,9 @@ impl From<Refused> for Refusal {
             Why::Shared => (StatusCode::TOO_MANY_REQUESTS, "more such requests than all gateways together allow"),
             Why::Store => (StatusCode::SERVICE_UNAVAILABLE, "how many there were cannot be told just now"),
             Why::Breaker => (StatusCode::SERVICE_UNAVAILABLE, "the route is given up for a while: it did badly"),
+            Why::Deadline => {
+                (StatusCode::GATEWAY_TIMEOUT, "its turn would have come when nobody waits for it any more")
+            }
         };
         let refusal = Self::new(status, why.word(), text);
         let refusal = match (limit, retry_after) {

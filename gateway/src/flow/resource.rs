@@ -5,13 +5,14 @@ use super::{
     asks::Asks,
     breaker::Breaker,
     controller::Says,
-    gate::{Gate, Rejected},
+    gate::{Comes, Counts, Gate, Rejected},
     hot::Hot,
     places::Places,
     refused::{Refused, Why},
-    rule::{AuthorityRule, DegradeRule, FlowRule, ParamRule},
+    rule::{AuthorityRule, DegradeRule, FlowRule, ParamRule, Relation},
 };
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -23,6 +24,8 @@ pub(crate) struct Resource {
     pub(super) authority: Option<AuthorityRule>,
     pub(super) hot: Vec<Arc<Mutex<Hot>>>,
     pub(super) gate: Option<Arc<Mutex<Gate>>>,
+    /// What its flow rules look at elsewhere, in their order; nothing where none does.
+    related: Vec<Option<Arc<Mutex<Gate>>>>,
     pub(super) breakers: Vec<Arc<Mutex<Breaker>>>,
 }
 
@@ -33,6 +36,8 @@ pub(super) struct Said {
     pub(super) hot: Vec<ParamRule>,
     pub(super) flow: Vec<FlowRule>,
     pub(super) degrade: Vec<DegradeRule>,
+    /// Rules of others look at how many requests it has.
+    pub(super) is_watched: bool,
 }
 
 impl Resource {
@@ -46,7 +51,7 @@ impl Resource {
             let kept = old.and_then(|old| old.breakers.iter().find(|one| lock(one).rule == rule));
             kept.cloned().unwrap_or_else(|| Arc::new(Mutex::new(Breaker::new(rule))))
         };
-        let gate = (!said.flow.is_empty()).then(|| {
+        let gate = (said.is_watched || !said.flow.is_empty()).then(|| {
             let kept = old.and_then(|old| old.gate.as_ref()).filter(|gate| lock(gate).rules().eq(&said.flow));
             kept.cloned().unwrap_or_else(|| Arc::new(Mutex::new(Gate::new(&said.flow))))
         });
@@ -55,15 +60,35 @@ impl Resource {
             authority: said.authority,
             hot: said.hot.into_iter().map(hot).collect(),
             gate,
+            related: Vec::new(),
             breakers: said.degrade.into_iter().map(breaker).collect(),
         }
     }
 
-    /// All but the breakers: how long a request waits, whose places it takes.
+    /// Lets its flow rules look at other resources.
+    pub(super) fn relate(&mut self, gates: &HashMap<String, Arc<Mutex<Gate>>>) {
+        let Some(own) = &self.gate else { return };
+        let related = |rule: &FlowRule| match &rule.relation {
+            Relation::Other(name) => gates.get(name).cloned(),
+            Relation::Own | Relation::Entry(_) => None,
+        };
+        self.related = lock(own).rules().map(related).collect();
+        if self.related.iter().all(Option::is_none) {
+            self.related.clear();
+        }
+    }
+
+    /// All but the breakers: how long a request waits, whose places it takes. `by` is the route that it comes by.
     ///
     /// # Errors
     /// Why it does not pass. What it took is in `places`, which gives it back.
-    pub(super) fn enter(&self, asks: &Asks<'_>, places: &mut Places, now: Duration) -> Result<Duration, Refused> {
+    pub(super) fn enter(
+        &self,
+        by: &str,
+        asks: &Asks<'_>,
+        places: &mut Places,
+        now: Duration,
+    ) -> Result<Duration, Refused> {
         if self.authority.as_ref().is_some_and(|rule| !rule.allows(asks.origin)) {
             return Err(self.refuse(Why::Origin, None, None));
         }
@@ -72,10 +97,13 @@ impl Resource {
             wait = wait.max(self.asked_of(hot, asks, places, now)?);
         }
         if let Some(gate) = &self.gate {
-            let asked = lock(gate).ask(now);
-            let longer = asked
+            // Looked at one after the other: two gates that are locked at once might be so in either order.
+            let counts = |gate: &Option<Arc<Mutex<Gate>>>| gate.as_ref().map(|gate| lock(gate).whole());
+            let related: Vec<Counts> = self.related.iter().map(|gate| counts(gate).unwrap_or_default()).collect();
+            let asked = lock(gate).ask(now, Comes { caller: asks.origin, by }, &related);
+            let (longer, seat) = asked
                 .map_err(|Rejected { limit, retry_after }| self.refuse(Why::Rate, Some(limit), Some(retry_after)))?;
-            places.gates.push((gate.clone(), now + longer));
+            places.gates.push((gate.clone(), seat));
             wait = wait.max(longer);
         }
         Ok(wait)

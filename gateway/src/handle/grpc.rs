@@ -1,6 +1,6 @@
 //! gRPC and gRPC-Web, handed on by `mainstay`'s clients. The path says what is called; the route says whether it may be.
 
-use super::no_upstream;
+use super::{Matched, no_upstream};
 use crate::{
     config::Services,
     ingress::Target,
@@ -12,11 +12,12 @@ use mainstay::{
     call::{Kind, Method},
     edge::{Body, Pass, pass, refuse},
 };
+use tokio::time::Instant;
 
 pub(super) async fn answer(
     (route, lane): (&Route, &Lane),
     services: &[Services],
-    target: &Target,
+    (target, matched): (&Target, &Matched),
     request: Request<Body>,
 ) -> Result<Response<Body>, Refusal> {
     let upstream = lane.upstream.as_ref().ok_or_else(no_upstream)?;
@@ -36,7 +37,7 @@ pub(super) async fn answer(
         Err(status) => return Ok(refuse(request.headers(), status).await),
     };
     let mut options = Pass::default();
-    options.timeout = Some(route.config.timeout);
+    options.timeout = Some(matched.deadline.left(Instant::now()));
     options.retries = Some(route.config.num_retries);
     if let Some(limit) = route.config.max_body {
         options.max_message = usize::try_from(limit).unwrap_or(usize::MAX);

@@ -14,6 +14,7 @@ mod respond;
 
 use crate::{
     config::Kind,
+    deadline::Deadline,
     filter::Session,
     ingress::Target,
     refusal::Refusal,
@@ -32,6 +33,7 @@ pub(crate) struct Matched {
     pub(crate) variables: Vec<(String, String)>,
     /// Who comes again, where the route remembers it.
     pub(crate) session: Option<Session>,
+    pub(crate) deadline: Deadline,
 }
 
 /// Lets the route answer.
@@ -47,11 +49,16 @@ pub(crate) async fn answer(
     match &route.config.kind {
         Kind::Http { .. } => http::answer((route, lane), target, matched, request).await,
         // The others are put away, so that their size is not carried along by what is handed on as it is.
-        Kind::Grpc { services, .. } => Box::pin(grpc::answer((route, lane), services, target, request)).await,
-        Kind::Json { .. } => Box::pin(crate::transcode::answer((route, lane), target, request)).await,
+        Kind::Grpc { services, .. } => {
+            Box::pin(grpc::answer((route, lane), services, (target, matched), request)).await
+        }
+        Kind::Json { .. } => {
+            Box::pin(crate::transcode::answer((route, lane), (target, matched.deadline), request)).await
+        }
         Kind::Aggregate(_) => {
             let query = target.query.as_deref().unwrap_or_default();
-            Box::pin(crate::transcode::answer_parts(route, &matched.variables, query, request)).await
+            Box::pin(crate::transcode::answer_parts(route, (&matched.variables, query), matched.deadline, request))
+                .await
         }
         Kind::Respond(said) => Ok(respond::answer(said)),
     }

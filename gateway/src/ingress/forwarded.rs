@@ -6,9 +6,7 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{
-        CONNECTION, EXPECT, FORWARDED, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-    },
+    header::{CONNECTION, EXPECT, FORWARDED, HOST},
 };
 use std::{fmt, net::IpAddr, str::FromStr};
 
@@ -16,19 +14,6 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-
-/// What says something of one connection alone.
-const HOP_BY_HOP: [HeaderName; 9] = [
-    CONNECTION,
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-];
 
 /// Names that the gateway alone gives a meaning, by their beginnings. Who says them from outside is not believed.
 const RESERVED: [&str; 4] = ["x-mainstay-", "x-envoy-", "dubbo.", "dubbo-"];
@@ -128,28 +113,39 @@ pub(crate) fn prepare(
     headers.remove(EXPECT);
     let reserved: Vec<_> = headers.keys().filter(|name| is_reserved(name)).cloned().collect();
     reserved.iter().for_each(|name| drop(headers.remove(name)));
-    if !trusts {
-        let told = [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST, X_REAL_IP, FORWARDED];
-        if headers.keys().any(|name| told.contains(name)) {
-            told.iter().for_each(|name| drop(headers.remove(name)));
-        }
+    if !trusts && headers.keys().any(is_of_a_proxy) {
+        [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST, X_REAL_IP, FORWARDED]
+            .iter()
+            .for_each(|name| drop(headers.remove(name)));
     }
     let told = told(headers);
     let client = told.iter().rev().copied().take_while(Option::is_some).flatten().find(|one| !is_trusted(*one));
     let nearest = told.iter().rev().copied().take_while(Option::is_some).flatten().last();
     let client = client.or(nearest).or(peer).map(|address| address.to_canonical());
-    if let Some(peer) = peer {
-        let line = told.iter().flatten().map(ToString::to_string).chain([peer.to_canonical().to_string()]);
-        put(headers, X_FORWARDED_FOR, &line.collect::<Vec<_>>().join(", "));
+    // Grown once, and not twice on the way.
+    headers.reserve(4);
+    let own = peer.map(|peer| (peer.to_canonical(), address(peer.to_canonical())));
+    if let Some((peer, value)) = &own {
+        let value = match told.iter().flatten().next() {
+            None => value.clone(),
+            Some(_) => {
+                let line = told.iter().flatten().map(ToString::to_string).chain([peer.to_string()]);
+                text(&line.collect::<Vec<_>>().join(", "))
+            }
+        };
+        put(headers, X_FORWARDED_FOR, value);
     }
     if !headers.contains_key(X_FORWARDED_PROTO) {
-        put(headers, X_FORWARDED_PROTO, scheme);
+        put(headers, X_FORWARDED_PROTO, Some(HeaderValue::from_static(scheme)));
     }
     if !headers.contains_key(X_FORWARDED_HOST) && !authority.is_empty() {
-        put(headers, X_FORWARDED_HOST, authority);
+        // Mostly it stands there already, and is shared.
+        let host = headers.get(HOST).filter(|host| host.as_bytes() == authority.as_bytes()).cloned();
+        put(headers, X_FORWARDED_HOST, host.or_else(|| text(authority)));
     }
     if let Some(client) = client {
-        put(headers, X_REAL_IP, &client.to_string());
+        let own = own.filter(|(peer, _)| *peer == client).and_then(|(_, value)| value);
+        put(headers, X_REAL_IP, own.or_else(|| address(client)));
     }
     client
 }
@@ -164,25 +160,79 @@ fn told(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
 
 /// Takes out what says something of one connection alone, and what `Connection` names.
 pub(crate) fn hop_by_hop(headers: &mut HeaderMap) {
-    if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+    if !headers.keys().any(is_of_the_hop) {
         return;
     }
-    let named = headers.get_all(CONNECTION).into_iter().filter_map(|value| value.to_str().ok());
-    let named: Vec<HeaderName> =
-        named.flat_map(|line| line.split(',')).filter_map(|name| name.trim().parse().ok()).collect();
-    // What a peer names there must not make disappear what says who and where.
-    let ends =
-        |name: &HeaderName| [http::header::HOST, http::header::AUTHORIZATION, http::header::COOKIE].contains(name);
-    named.iter().filter(|name| !ends(name)).for_each(|name| drop(headers.remove(name)));
-    HOP_BY_HOP.iter().for_each(|name| drop(headers.remove(name)));
+    // Mostly it names nothing, and says only what becomes of the connection.
+    let plain = |value: &HeaderValue| matches!(value.as_bytes(), b"keep-alive" | b"close");
+    if !headers.get_all(CONNECTION).into_iter().all(plain) {
+        let named = headers.get_all(CONNECTION).into_iter().filter_map(|value| value.to_str().ok());
+        let named: Vec<HeaderName> =
+            named.flat_map(|line| line.split(',')).filter_map(|name| name.trim().parse().ok()).collect();
+        // What a peer names there must not make disappear what says who and where.
+        let ends = |name: &HeaderName| [HOST, http::header::AUTHORIZATION, http::header::COOKIE].contains(name);
+        named.iter().filter(|name| !ends(name)).for_each(|name| drop(headers.remove(name)));
+    }
+    while let Some(name) = headers.keys().find(|name| is_of_the_hop(name)).cloned() {
+        headers.remove(name);
+    }
+}
+
+/// It says something of one connection alone.
+fn is_of_the_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "keep-alive"
+            | "proxy-connection"
+    )
+}
+
+/// It says what a proxy tells of whom it asks for.
+fn is_of_a_proxy(name: &HeaderName) -> bool {
+    matches!(name.as_str(), "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" | "x-real-ip" | "forwarded")
 }
 
 fn is_reserved(name: &HeaderName) -> bool {
     RESERVED.iter().any(|beginning| name.as_str().starts_with(beginning))
 }
 
-fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
+/// An address as the value of a header. That of IPv4 is written by hand: it stands in nearly every request, and `Display` costs more
+/// than all else that is done here.
+fn address(address: IpAddr) -> Option<HeaderValue> {
+    let IpAddr::V4(v4) = address else { return text(&address.to_string()) };
+    let (mut bytes, mut len) = ([0; 15], 0);
+    let mut push = |byte: u8| {
+        bytes[len] = byte;
+        len += 1;
+    };
+    for (at, octet) in v4.octets().into_iter().enumerate() {
+        if at > 0 {
+            push(b'.');
+        }
+        if octet >= 100 {
+            push(b'0' + octet / 100);
+        }
+        if octet >= 10 {
+            push(b'0' + octet / 10 % 10);
+        }
+        push(b'0' + octet % 10);
+    }
+    HeaderValue::from_bytes(&bytes[..len]).ok()
+}
+
+fn text(value: &str) -> Option<HeaderValue> {
+    HeaderValue::from_str(value).ok()
+}
+
+fn put(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
+    if let Some(value) = value {
         headers.insert(name, value);
     }
 }
@@ -282,6 +332,25 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn addresses_are_written_as_they_are_displayed(v4: u32, v6: u128, is_v4: bool) {
+            let ip: IpAddr = if is_v4 { std::net::Ipv4Addr::from(v4).into() } else { std::net::Ipv6Addr::from(v6).into() };
+            let written = address(ip).unwrap();
+            prop_assert_eq!(written.to_str().unwrap(), ip.to_string());
+        }
+
+        /// Whatever a trusted proxy says, the client is one of those that it names, or itself.
+        #[test]
+        fn the_client_is_somebody_who_is_named(told in prop::collection::vec(any::<u8>(), 0..40), plain in "[0-9., :a-f]{0,40}") {
+            let trusted = ["10.0.0.0/8".parse().unwrap()];
+            for value in [HeaderValue::from_bytes(&told).ok(), plain.parse().ok()].into_iter().flatten() {
+                let mut all = HeaderMap::from_iter([(X_FORWARDED_FOR, value.clone())]);
+                let client = prepare(&mut all, Some(ip("10.0.0.1")), ("http", "a"), &trusted).unwrap();
+                let named = value.to_str().unwrap_or_default().split(',').filter_map(|one| one.trim().parse().ok());
+                prop_assert!(client == ip("10.0.0.1") || named.map(|ip: IpAddr| ip.to_canonical()).any(|ip| ip == client));
+            }
+        }
+
         /// Nobody outside is able to say who the client is.
         #[test]
         fn a_peer_that_is_not_trusted_is_the_client(told in "[0-9., :a-f]{0,60}") {

@@ -81,25 +81,33 @@ impl Framing {
         n
     }
 
-    /// Takes the bytes of one line, and reads it when it is whole.
+    /// Takes the bytes of one line, and reads it when it is whole. What has come whole is read where it lies.
     fn lines(&mut self, bytes: &[u8]) -> Result<usize, Violation> {
         let end = bytes.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
         let taken = &bytes[..end.unwrap_or(bytes.len())];
         if self.line.len() + taken.len() > MAX_LINE {
             return Err(Violation("a line is too long"));
         }
-        self.line.extend_from_slice(taken);
-        if end.is_some() {
-            let line = std::mem::take(&mut self.line);
-            let text = line.strip_suffix(b"\r\n").ok_or(Violation("a line ends without CR"))?;
-            if text.contains(&b'\r') {
-                return Err(Violation("a CR stands inside a line"));
+        match end {
+            Some(_) if self.line.is_empty() => self.whole(taken)?,
+            Some(_) => {
+                let mut line = std::mem::take(&mut self.line);
+                line.extend_from_slice(taken);
+                self.whole(&line)?;
+                self.line = line;
+                self.line.clear();
             }
-            self.line(text)?;
-            self.line = line;
-            self.line.clear();
+            None => self.line.extend_from_slice(taken),
         }
         Ok(taken.len())
+    }
+
+    fn whole(&mut self, line: &[u8]) -> Result<(), Violation> {
+        let text = line.strip_suffix(b"\r\n").ok_or(Violation("a line ends without CR"))?;
+        if text.contains(&b'\r') {
+            return Err(Violation("a CR stands inside a line"));
+        }
+        self.line(text)
     }
 
     fn line(&mut self, line: &[u8]) -> Result<(), Violation> {

@@ -28,6 +28,9 @@ pub(crate) struct Refused {
 const MAX_HEADERS: usize = 100;
 /// The longest target, in bytes.
 const MAX_TARGET: usize = 8 * 1024;
+/// Parameters of a query, and cookies: who reads them makes a thing of each.
+const MAX_PARAMETERS: usize = 256;
+const MAX_COOKIES: usize = 256;
 
 /// Understands a head.
 ///
@@ -41,6 +44,15 @@ pub(crate) fn read(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Ta
     if uri.path().len() + uri.query().map_or(0, str::len) > MAX_TARGET {
         let why = format!("a target of more than {MAX_TARGET} bytes");
         return Err(refused(StatusCode::URI_TOO_LONG, "URI_TOO_LONG", why));
+    }
+    if uri.query().is_some_and(|query| query.split('&').count() > MAX_PARAMETERS) {
+        let why = format!("more than {MAX_PARAMETERS} parameters");
+        return Err(refused(StatusCode::URI_TOO_LONG, "TOO_MANY_PARAMETERS", why));
+    }
+    let cookies = headers.get_all(header::COOKIE).into_iter();
+    if cookies.map(|line| line.as_bytes().split(|byte| *byte == b';').count()).sum::<usize>() > MAX_COOKIES {
+        let why = format!("more than {MAX_COOKIES} cookies");
+        return Err(refused(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "TOO_MANY_COOKIES", why));
     }
     if *method == Method::CONNECT {
         return Err(refused(StatusCode::NOT_IMPLEMENTED, "NO_TUNNELS", "CONNECT is not spoken here"));
@@ -160,6 +172,7 @@ mod tests {
             (Method::GET, "*", &["a"][..], 400),
             (Method::CONNECT, "a:443", &["a:443"][..], 501),
             (Method::GET, long.as_str(), &["a"][..], 414),
+            (Method::GET, &format!("/a?{}", "b&".repeat(MAX_PARAMETERS)), &["a"][..], 414),
         ] {
             let refused = ask(method, uri, hosts).unwrap_err();
             assert_eq!(refused.status.as_u16(), status, "{uri} {hosts:?}: {refused:?}");
@@ -172,6 +185,17 @@ mod tests {
                 headers.append(header::CONTENT_LENGTH, one.parse().unwrap());
             }
             assert_eq!(read(&Method::GET, &"/a".parse().unwrap(), &headers).unwrap_err().status.as_u16(), 400);
+        }
+        headers.clear();
+        let cookies = |many: usize| vec!["a=1"; many].join("; ").parse::<HeaderValue>().unwrap();
+        for (lines, code) in [(&[MAX_COOKIES][..], None), (&[200, 57], Some(431)), (&[MAX_COOKIES + 1], Some(431))] {
+            headers.clear();
+            headers.insert(header::HOST, HeaderValue::from_static("a"));
+            for many in lines {
+                headers.append(header::COOKIE, cookies(*many));
+            }
+            let read = read(&Method::GET, &"/a".parse().unwrap(), &headers);
+            assert_eq!(read.err().map(|refused| refused.status.as_u16()), code, "{lines:?}");
         }
         headers.clear();
         for n in 0..=MAX_HEADERS {

@@ -131,6 +131,15 @@ mod tests {
     }
 
     proptest! {
+        /// Whatever bytes a target may have: what comes out is plain, and the same again.
+        #[test]
+        fn any_text_has_one_form_or_none(path in "[ -~]{0,40}|\\PC{0,20}") {
+            if let Ok(form) = normal(&path) {
+                prop_assert_eq!(normal(&form), Ok(form.clone()));
+                prop_assert!(form.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\'), "{}", form);
+            }
+        }
+
         #[test]
         fn a_normal_form_is_its_own_and_leads_nowhere_else(path in "(/|\\.|%2e|%2F|%5c|%41|a|;|%)*") {
             if let Ok(form) = normal(&format!("/{path}")) {

@@ -115,6 +115,9 @@ impl Risk {
 
     /// Why somebody is refused, if a list says so.
     pub(crate) fn denies(&self, who: &Who, version: u64) -> Option<Refusal> {
+        if self.0.lists.are_empty() {
+            return None;
+        }
         let (subject, reason) = self.0.lists.denies(who, wall())?;
         tracing::debug!(kind = subject.kind(), reason, "refused by the deny list");
         let id = self.0.name();
@@ -126,6 +129,9 @@ impl Risk {
 
     /// The list that somebody is on who is not refused, if any.
     pub(crate) fn listed(&self, who: &Who) -> Option<&'static str> {
+        if self.0.lists.are_empty() {
+            return None;
+        }
         let now = wall();
         [Name::Allow, Name::Gray].into_iter().find(|list| self.0.lists.holds(*list, who, now)).map(Name::as_str)
     }
@@ -143,8 +149,8 @@ impl Risk {
     /// # Errors
     /// It is not let through.
     pub(crate) fn judge(&self, case: &mut Case, version: u64) -> Result<Option<String>, Refusal> {
-        let began = Instant::now();
         let Some((live, facts)) = case.open() else { return Ok(None) };
+        let began = Instant::now();
         facts.allow = self.0.lists.holds(Name::Allow, &facts.who, wall());
         facts.gray = self.0.lists.holds(Name::Gray, &facts.who, wall());
         if facts.allow {
@@ -171,9 +177,8 @@ impl Risk {
 
     /// Counts how a request was answered.
     pub(crate) fn answered(&self, mut case: Case, status: StatusCode, grpc_status: Option<i64>) {
-        let now = self.now();
         if let Some((live, facts)) = case.open() {
-            live.answered(facts, super::Answer { status: status.as_u16(), grpc_status }, now);
+            live.answered(facts, super::Answer { status: status.as_u16(), grpc_status }, self.now());
         }
     }
 

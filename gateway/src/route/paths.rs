@@ -4,6 +4,7 @@
 //! that before `**`. Walking the tree in that order at each place visits them so. A path with a `:` in its last segment is first looked up as one with a verb.
 
 use super::template::{Capture, Segment, Template, split_verb};
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
 
 /// Segments of a path that are looked at; a longer one fits nothing.
@@ -19,7 +20,8 @@ pub(crate) struct Paths<T> {
 /// One place of the tree.
 #[derive(Clone, Debug, Default)]
 struct Node {
-    literals: HashMap<String, Node>,
+    /// Its keys are those of the file: whoever asks can look for any, and put none in. So the hash need not be a slow one.
+    literals: HashMap<Box<str>, Node, RandomState>,
     one: Option<Box<Node>>,
     /// What ends here, in the order in which it was added: the verb, and the entry.
     here: Vec<(Option<String>, usize)>,
@@ -46,7 +48,7 @@ impl<T> Paths<T> {
         let mut node = &mut self.root;
         for segment in &template.segments {
             node = match segment {
-                Segment::Literal(text) => node.literals.entry(text.clone()).or_default(),
+                Segment::Literal(text) => node.literals.entry(text.as_str().into()).or_default(),
                 Segment::One => node.one.get_or_insert_default(),
                 Segment::Rest => {
                     node.rest.push(entry);

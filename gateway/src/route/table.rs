@@ -8,6 +8,7 @@
 //! conflict, which the file is refused for.
 
 use super::{Capture, Condition, Paths, Template};
+use foldhash::fast::RandomState;
 use http::{HeaderMap, Method};
 use std::collections::HashMap;
 
@@ -38,7 +39,7 @@ pub(crate) struct Asked<'a> {
 /// Routes by what they take.
 #[derive(Debug)]
 pub(crate) struct Table<T> {
-    exact: HashMap<String, Paths<Entry<T>>>,
+    exact: HashMap<String, Paths<Entry<T>>, RandomState>,
     /// By `.name`, the longest first.
     under: Vec<(String, Paths<Entry<T>>)>,
     any: Paths<Entry<T>>,
@@ -56,7 +57,7 @@ impl<T: Clone> Table<T> {
     pub(crate) fn new(routes: impl IntoIterator<Item = (Matcher, T)>) -> Self {
         let mut routes: Vec<_> = routes.into_iter().collect();
         routes.sort_by_key(|(matcher, _)| std::cmp::Reverse(matcher.asks()));
-        let (mut exact, mut under) = (HashMap::<_, Paths<_>>::new(), HashMap::<_, Paths<_>>::new());
+        let (mut exact, mut under) = (HashMap::<_, Paths<_>, RandomState>::default(), HashMap::<_, Paths<_>>::new());
         let mut any = Paths::default();
         for (Matcher { hosts, path, methods, conditions }, target) in routes {
             let entry = Entry { methods, conditions, target };

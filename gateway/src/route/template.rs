@@ -190,6 +190,7 @@ impl fmt::Display for Template {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn templates_that_are_none_say_why() {
@@ -230,6 +231,23 @@ mod tests {
         }
         assert!(read("/").segments.is_empty());
         assert!(read("/a/{x}").is_same(&read("/a/*")) && !read("/a/*").is_same(&read("/a/**")));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_template_or_none_and_any_path_fits_or_not(
+            text in "(/(a|\\*|\\{x\\}|\\{y=\\*\\*\\}|\\{z=b/\\*\\})){0,4}(:v)?|[/{}=*.:a-z%]{0,20}|\\PC{0,20}",
+            path in "(/[ab]?){0,5}(:v)?|[ -~]{0,20}|\\PC{0,20}",
+        ) {
+            if let Ok(template) = Template::parse(&text) {
+                prop_assert_eq!(template.to_string(), text);
+                let mut paths = super::super::Paths::default();
+                paths.add(template, ());
+                if let Some((_, captures)) = paths.find(&path, |()| true) {
+                    prop_assert!(captures.iter().all(|one| path.contains(one.value)), "{:?}", captures);
+                }
+            }
+        }
     }
 
     #[test]

@@ -4,7 +4,9 @@
 //! half a page that looks like a whole one is worse than none.
 
 use super::{Transcoder, binding::BodyRule, status, undescribed};
-use crate::{config::PartConfig, handle::JSON, refusal::Refusal, route::parameters, snapshot::Route};
+use crate::{
+    config::PartConfig, deadline::Deadline, handle::JSON, refusal::Refusal, route::parameters, snapshot::Route,
+};
 use futures_util::future::join_all;
 use http::{HeaderName, HeaderValue, Request, Response, header::CONTENT_TYPE, request::Parts};
 use mainstay::{
@@ -37,17 +39,15 @@ struct Said<'a> {
 /// That of the first part that failed and has no fallback.
 pub(crate) async fn answer(
     route: &Route,
-    variables: &[(String, String)],
-    query: &str,
+    (variables, query): (&[(String, String)], &str),
+    Deadline { began, at }: Deadline,
     request: Request<Body>,
 ) -> Result<Response<Body>, Refusal> {
-    let began = Instant::now();
-    let deadline = began + route.config.timeout;
     // Its parts are made of the path and the query: a body says nothing here.
     let (head, _) = request.into_parts();
     let said = Said { variables, query };
     let calls = route.parts.iter().map(|part| {
-        let own = part.config.timeout.map_or(deadline, |timeout| deadline.min(began + timeout));
+        let own = part.config.timeout.map_or(at, |timeout| at.min(Instant::now() + timeout));
         let call = part.call(&said, &head, (began, own), route.config.num_retries);
         async move { timeout_at(own, call).await.unwrap_or_else(|_| Err(Status::deadline_exceeded())) }
     });

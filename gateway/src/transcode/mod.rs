@@ -31,6 +31,7 @@ pub(crate) use aggregate::{Part, answer as answer_parts};
 
 use crate::{
     config::Services,
+    deadline::Deadline,
     handle::too_large,
     ingress::Target,
     refusal::Refusal,
@@ -46,7 +47,7 @@ use mainstay::{
     edge::{self, Body},
 };
 use std::sync::Arc;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
 /// The body of a request, where the route says nothing.
 const MAX_BODY: u64 = 1024 * 1024;
@@ -140,17 +141,13 @@ fn found(bindings: &Bindings, method: &Method, path: &str) -> Option<Found> {
 /// Why there is no answer of the upstream; what it answered itself, failures too, is an answer.
 pub(crate) async fn answer(
     (route, lane): (&Route, &Lane),
-    target: &Target,
+    (target, deadline): (&Target, Deadline),
     request: Request<Body>,
 ) -> Result<Response<Body>, Refusal> {
     let nobody = || Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "NO_UPSTREAM", "the route has no upstream");
     let transcoder = lane.transcoder.as_ref().ok_or_else(nobody)?;
-    let began = Instant::now();
-    let deadline = began + route.config.timeout;
     let late = |_| status::refusal(&Status::deadline_exceeded());
-    timeout_at(deadline, transcoder.answer(route, target, request, (began, deadline)))
-        .await
-        .unwrap_or_else(|e| Err(late(e)))
+    timeout_at(deadline.at, transcoder.answer(route, target, request, deadline)).await.unwrap_or_else(|e| Err(late(e)))
 }
 
 impl Transcoder {
@@ -159,7 +156,7 @@ impl Transcoder {
         route: &Route,
         target: &Target,
         request: Request<Body>,
-        (began, deadline): (Instant, Instant),
+        deadline: Deadline,
     ) -> Result<Response<Body>, Refusal> {
         let Found { binding, captures } = self.find(request.method(), &target.path).await?;
         if binding.kind.client_streams() {
@@ -176,7 +173,7 @@ impl Transcoder {
         let frame = request::message(&binding, &captures, query, &body).map_err(|status| status::refusal(&status))?;
         let form = stream::Form::of(&parts.headers);
         let mut call = Invocation::new(binding.call.clone(), Payload::One(frame));
-        (call.began, call.deadline) = (began, (!binding.kind.server_streams()).then_some(deadline));
+        (call.began, call.deadline) = (deadline.began, (!binding.kind.server_streams()).then_some(deadline.at));
         call.retries = Some(route.config.num_retries);
         call.peer = parts.extensions.get::<Peer>().cloned();
         call.metadata = edge::metadata(parts.headers);

@@ -62,6 +62,24 @@ fn bindings() -> (Bindings, Vec<String>) {
     Bindings::of(&pool.get_service_by_name("lib.Library").unwrap())
 }
 
+proptest::proptest! {
+    /// Paths, queries and bodies of any bytes are messages, or are refused.
+    #[test]
+    fn any_request_is_a_message_or_none(
+        path in "/v1/(shelves/[a%2F]{1,4}/books/[ -~]{0,6}|books/[0-9a%]{0,5}(:lend)?|[ -~]{0,12})",
+        query in "([a-z_.]{1,6}=[ -~]{0,6}&?){0,4}|[ -~]{0,30}|\\PC{0,20}",
+        body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40),
+    ) {
+        let (bindings, _) = bindings();
+        for method in [Method::GET, Method::POST, Method::PUT] {
+            if let Some(found) = found(&bindings, &method, &path) {
+                let _ = request::message(&found.binding, &found.captures, &query, &body);
+                let _ = request::message(&found.binding, &found.captures, &query, b"");
+            }
+        }
+    }
+}
+
 #[test]
 fn requests_become_the_messages_that_annotations_say() {
     let (bindings, wrong) = bindings();

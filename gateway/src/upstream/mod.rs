@@ -15,7 +15,7 @@ mod wire;
 
 pub(crate) use check::{Checks, Health};
 pub(crate) use grpc::GrpcUpstream;
-pub(crate) use http::{Failed, HttpUpstream};
+pub(crate) use http::{Failed, HttpUpstream, Terms};
 
 use crate::config::{Address, From, UpstreamConfig};
 use check::Checked;

@@ -132,7 +132,7 @@ impl fmt::Debug for Body {
     }
 }
 
-/// A body whose panics are failures of the body alone.
+/// A body whose panics are failures of the body alone. It is not boxed once more: connections write no other.
 pub(crate) struct Caught {
     body: Body,
 }

@@ -80,21 +80,28 @@ pub(crate) struct WriteFrames {
     /// What a payload of one message brings beside it. `None` once the trailers were given out.
     trailers: Option<HeaderMap>,
     gzip: bool,
-    deadline: Option<Pin<Box<Sleep>>>,
+    deadline: Option<Instant>,
+    /// Made when something is waited for: mostly all is there.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl WriteFrames {
     pub(crate) fn new(frames: FrameStream, trailers: HeaderMap, gzip: bool, deadline: Option<Instant>) -> Self {
-        Self { frames, trailers: Some(trailers), gzip, deadline: deadline.map(|at| Box::pin(sleep_until(at))) }
+        Self { frames, trailers: Some(trailers), gzip, deadline, timer: None }
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Status>>> {
-        if self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready()) {
+        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return Poll::Ready(Some(Err(Status::deadline_exceeded())));
         }
         let frames = &mut self.frames;
-        catch_unwind(AssertUnwindSafe(|| frames.as_mut().poll_frame(cx)))
-            .unwrap_or_else(|_| Poll::Ready(Some(Err(panicked()))))
+        let next = catch_unwind(AssertUnwindSafe(|| frames.as_mut().poll_frame(cx)))
+            .unwrap_or_else(|_| Poll::Ready(Some(Err(panicked()))));
+        if let (Poll::Pending, Some(deadline)) = (&next, self.deadline) {
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+            return timer.as_mut().poll(cx).map(|()| Some(Err(Status::deadline_exceeded())));
+        }
+        next
     }
 
     fn wire(&self, frame: &Frame) -> Bytes {

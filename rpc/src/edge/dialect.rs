@@ -29,13 +29,16 @@ impl Dialect {
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
         let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
         let (essence, parameters) = value.split_once(';').unwrap_or((value, ""));
-        match essence.trim().to_ascii_lowercase().as_str() {
-            "application/grpc" | "application/grpc+proto" => Some(Self::Grpc),
-            "application/grpc-web" | "application/grpc-web+proto" => Some(Self::Web { text: false }),
-            "application/grpc-web-text" | "application/grpc-web-text+proto" => Some(Self::Web { text: true }),
-            "application/json" => is_utf8(parameters).then_some(Self::Json),
-            "application/proto" | "application/x-protobuf" | "application/protobuf" => Some(Self::Proto),
-            _ => None,
+        let is = |names: &[&str]| names.iter().any(|name| essence.trim().eq_ignore_ascii_case(name));
+        match () {
+            () if is(&["application/grpc", "application/grpc+proto"]) => Some(Self::Grpc),
+            () if is(&["application/grpc-web", "application/grpc-web+proto"]) => Some(Self::Web { text: false }),
+            () if is(&["application/grpc-web-text", "application/grpc-web-text+proto"]) => {
+                Some(Self::Web { text: true })
+            }
+            () if is(&["application/json"]) => is_utf8(parameters).then_some(Self::Json),
+            () if is(&["application/proto", "application/x-protobuf", "application/protobuf"]) => Some(Self::Proto),
+            () => None,
         }
     }
 

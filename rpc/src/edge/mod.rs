@@ -45,9 +45,11 @@ mod unary;
 mod web;
 mod web_text;
 
+pub(crate) use body::Caught;
 pub use body::{Body, BoxError};
 pub use cors::Cors;
 pub use pass::{Pass, metadata, pass, refuse};
 pub(crate) use schemas::message_of;
 pub use service::{HttpService, Mountable};
 pub(crate) use setup::{Entry, Setup};
+pub use unary::timeout;

@@ -57,6 +57,10 @@ impl Ours {
 
 impl Answer for Ours {
     fn answer(&self, request: Request<Body>) -> BoxFuture<'static, Response<Body>> {
+        // What is mounted makes a future of its own: that of all our dialects is large, and would only be moved past it.
+        if let Some(mounted) = self.0.mounted(&request) {
+            return mounted.answer(request);
+        }
         let ours = self.0.clone();
         Box::pin(async move { ours.answer(request).await })
     }
@@ -75,23 +79,27 @@ fn templates(dispatch: &Dispatch) -> Templates<String> {
 }
 
 impl Inner {
+    /// What is mounted where a request leads, unless a service of ours is meant: that one comes first.
+    fn mounted<B>(&self, request: &Request<B>) -> Option<&HttpService> {
+        let (path, method) = (request.uri().path(), request.method());
+        let mounted = self.mounts.find(path)?;
+        let asks = || reads(method) || is_preflight(method, request.headers());
+        let ours = self.dispatch.knows(path) || (self.gets.find(path).is_some() && asks());
+        (!ours).then_some(mounted)
+    }
+
     async fn answer(&self, request: Request<Body>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path().to_owned();
         let preflight = is_preflight(&parts.method, &parts.headers);
-        let reads = parts.method == Method::GET || parts.method == Method::HEAD;
         let named = self.dispatch.knows(&path);
         let template = self.gets.find(&path);
-        let elsewhere = !named && !(template.is_some() && (reads || preflight));
-        if let (true, Some(mounted)) = (elsewhere, self.mounts.find(&path)) {
-            return mounted.answer(Request::from_parts(parts, body)).await;
-        }
         let allowed = self.cors.as_ref().and_then(|cors| cors.allowed(&parts.headers));
         let mut response = match (template, &allowed) {
             (template, Some(allowed)) if preflight && (named || template.is_some()) => {
                 return allowed.preflight(&parts.headers);
             }
-            (Some((method, bindings)), _) if reads => {
+            (Some((method, bindings)), _) if reads(&parts.method) => {
                 let answered = unary::get(self, parts, method, &bindings).await;
                 answered.unwrap_or_else(|status| errors::response(&status))
             }
@@ -152,6 +160,10 @@ impl Inner {
         let reason = if of_service.is_some() { Reason::UnknownMethod } else { Reason::UnknownService };
         errors::response(&Status::because(reason, Code::Unimplemented, text))
     }
+}
+
+fn reads(method: &Method) -> bool {
+    method == Method::GET || method == Method::HEAD
 }
 
 fn refuse(code: StatusCode, text: String, header: (HeaderName, &'static str)) -> Response<Body> {

@@ -7,9 +7,9 @@ use http::{Request, Response};
 use std::{
     convert::Infallible,
     fmt,
-    future::poll_fn,
+    future::{poll_fn, ready},
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 use tonic::Code;
 use tower_service::Service;
@@ -98,14 +98,29 @@ struct Tower<S>(S);
 impl<S: Mountable> Answer for Tower<S> {
     fn answer(&self, request: Request<Body>) -> BoxFuture<'static, Response<Body>> {
         let mut service = self.0.clone();
+        match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
+            // Mostly it is: then the request moves into the service's own future, and into no other before.
+            Poll::Ready(Ok(())) => {
+                let answered = service.call(request);
+                return Box::pin(async move { answer(answered.await.map_err(Into::into)) });
+            }
+            Poll::Ready(Err(error)) => return Box::pin(ready(failed(error.into()))),
+            Poll::Pending => {}
+        }
         Box::pin(async move {
             if let Err(error) = poll_fn(|cx| service.poll_ready(cx)).await.map_err(Into::into) {
                 return failed(error);
             }
-            let answered = service.call(request).await.map_err(Into::into);
-            answered.map(|response| response.map(Body::new)).unwrap_or_else(failed)
+            answer(service.call(request).await.map_err(Into::into))
         })
     }
+}
+
+fn answer<B>(answered: Result<Response<B>, BoxError>) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    answered.map(|response| response.map(Body::new)).unwrap_or_else(failed)
 }
 
 fn failed(error: BoxError) -> Response<Body> {

@@ -1,7 +1,9 @@
 //! How a server's edge is put together, and the door that a connection knocks at.
 
 use super::{
-    Body, Cors, HttpService, Mountable, errors,
+    Body, Cors, HttpService, Mountable,
+    body::Caught,
+    errors,
     ours::{Mounts, Ours},
 };
 use crate::{
@@ -58,10 +60,10 @@ impl Entry {
     }
 
     /// Answers a request. A panic is a failure of that request alone.
-    pub(crate) async fn answer(&self, request: Request<Body>) -> Response<Body> {
+    pub(crate) async fn answer(&self, request: Request<Body>) -> Response<Caught> {
         let work = AssertUnwindSafe(async { self.http.answer(request).await });
         let response = work.catch_unwind().await.unwrap_or_else(|_| errors::response(&panicked()));
-        response.map(|body| Body::new(super::body::Caught::new(body)))
+        response.map(Caught::new)
     }
 
     pub(crate) fn into_service(self) -> HttpService {

@@ -89,6 +89,9 @@ impl<T> Templates<T> {
 
     /// The most particular template that a path fits.
     pub(crate) fn find<'a>(&'a self, path: &'a str) -> Option<(&'a T, Vec<Binding<'a>>)> {
+        if self.entries.is_empty() {
+            return None;
+        }
         let parts: Vec<_> = path.strip_prefix('/')?.split('/').collect();
         self.entries.iter().find_map(|(template, target)| Some((target, template.fit(&parts)?)))
     }

@@ -139,8 +139,12 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// How long the caller waits: the first header that says so.
-fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
+/// How long a caller waits, as the headers of its request say: the first of `triple-timeout-ms`, `tri-service-timeout` and
+/// `grpc-timeout` that is there.
+///
+/// # Errors
+/// INVALID_ARGUMENT for what is no time.
+pub fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
     let bad = |text| Status::because(Reason::BadRequest, Code::InvalidArgument, text);
     for name in TIMEOUTS {
         let Some(value) = headers.get(&name).filter(|value| !value.is_empty()) else { continue };

@@ -6,12 +6,12 @@
 use super::{io::Io, server::Shared};
 use crate::{
     call::Peer,
-    edge::Body,
+    edge::{Body, Caught},
     server::{Counted, Phase, Tally},
 };
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use hyper::{body::Incoming, server::conn::http1::Builder, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{
@@ -55,9 +55,12 @@ pub(crate) async fn serve(io: impl Io, peer: Peer, shared: &Arc<Shared>) {
             linger = Some(Box::pin(sleep(LINGER)));
             connection.as_mut().graceful_shutdown();
         }
-        let over = linger.as_mut().is_some_and(|linger| under_way.count() == 0 && linger.as_mut().poll(cx).is_ready());
-        if over || closed.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Ok(()));
+        // A server that is closed was draining before.
+        if let Some(linger) = &mut linger {
+            let over = under_way.count() == 0 && linger.as_mut().poll(cx).is_ready();
+            if over || closed.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
         }
         connection.as_mut().poll(cx)
     });
@@ -66,16 +69,20 @@ pub(crate) async fn serve(io: impl Io, peer: Peer, shared: &Arc<Shared>) {
     }
 }
 
-async fn answer(shared: &Shared, peer: Peer, request: Request<Incoming>, counted: [Counted; 2]) -> Response<Body> {
+async fn answer(shared: &Shared, peer: Peer, request: Request<Incoming>, counted: [Counted; 2]) -> Response<Answered> {
     let stall = shared.http1.stall_timeout;
-    let mut request = request.map(|body| Body::new(body).unless_stalled(stall));
+    // Most requests have no body: nothing is waited for then, and nothing put around it.
+    let mut request = request.map(|body| match body.is_end_stream() {
+        true => Body::empty(),
+        false => Body::new(body).unless_stalled(stall),
+    });
     request.extensions_mut().insert(peer);
-    shared.edge.answer(request).await.map(|body| Body::new(Answered { body, _counted: counted }))
+    shared.edge.answer(request).await.map(|body| Answered { body, _counted: counted })
 }
 
 /// The body of an answer: the call is under way until it was taken.
 struct Answered {
-    body: Body,
+    body: Caught,
     _counted: [Counted; 2],
 }
 

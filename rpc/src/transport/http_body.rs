@@ -5,7 +5,7 @@ use super::{
     budget::Charged,
     server::Link,
 };
-use crate::{edge::Body, edge::BoxError};
+use crate::edge::{Body, BoxError, Caught};
 use bytes::Bytes;
 use h2::{RecvStream, server::SendResponse};
 use http::{
@@ -50,7 +50,7 @@ async fn answer(link: &Link, request: Request<RecvStream>, mut respond: SendResp
 }
 
 /// Writes a body as flow control lets it go.
-async fn write(body: &mut Body, mut out: Outgoing) -> Result<(), Stopped> {
+async fn write(body: &mut Caught, mut out: Outgoing) -> Result<(), Stopped> {
     loop {
         let next = poll_fn(|cx| match Pin::new(&mut *body).poll_frame(cx) {
             Poll::Ready(next) => Poll::Ready(Ok(next)),

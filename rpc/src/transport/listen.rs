@@ -94,7 +94,8 @@ impl Listen {
                 drained = true;
                 connection.drain();
             }
-            if closed.as_mut().poll(cx).is_ready() {
+            // A server that is closed was draining before.
+            if drained && closed.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
             }
             connection.poll(cx)

@@ -66,6 +66,27 @@ access_log: {{}}
     assert!(!gateway.process.stdout().contains("acme"), "it is hashed");
 }
 
+#[test]
+fn the_origin_is_the_account_that_was_proved() {
+    let (place, hash) =
+        (Scratch::new("origin").unwrap(), |key: &[u8]| hex(digest::digest(&digest::SHA256, key).as_ref()));
+    let rule = r#"[{"resource":"all","limitApp":"acme","strategy":0}]"#;
+    let file = place.write("authority.json", rule).unwrap();
+    let gateway = Gateway::start(&format!(
+        "auth: {{partners: {{api_keys: {{keys: {{acme: 'sha256:{}', other: 'sha256:{}'}}}}}}}}
+routes: [{{name: all, match: {{}}, respond: {{}}, auth: [partners]}}]
+authority_rules: {{file: '{}'}}
+",
+        hash(b"sesame"),
+        hash(b"poppy"),
+        file.display()
+    ));
+    eventually(SOON, "the rule", || gateway.process.stderr().contains("authority rules are in force"));
+    let ask = |key: &str| gateway.ask(&format!("GET /\nx-api-key: {key}\nx-origin: acme"), "");
+    assert_eq!(ask("sesame").code, 200);
+    assert_eq!(reason(&ask("poppy")), (403, Some("ORIGIN_DENIED")));
+}
+
 /// A key that signs tokens.
 struct Signs {
     id: &'static str,

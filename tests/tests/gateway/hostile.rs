@@ -1,11 +1,14 @@
 //! Clients that take their time, and upstreams that answer what is no answer: both cost their own connection and nothing else.
 
-use super::bed::{Answer, Gateway};
+use super::bed::{Answer, Gateway, SOON};
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     thread,
+    time::Duration,
 };
+
+use testbed::eventually;
 
 const FIXED: &str = "routes: [{name: all, match: {}, respond: {body: fine}}]\n";
 
@@ -58,6 +61,53 @@ fn a_head_that_is_too_long_is_refused() {
         );
     }
     assert_eq!(gateway.ask("GET /", "").body, "fine");
+}
+
+#[test]
+fn an_address_has_so_many_connections_and_no_more() {
+    let gateway = Gateway::listening("max_connections_per_ip: 2", FIXED);
+    let ask = |stream: &mut TcpStream| {
+        // One that is closed may be so before this is written.
+        let _ = stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+        Answer::read(&mut BufReader::new(stream), false).map(|answer| answer.code)
+    };
+    let (mut one, mut two) = (gateway.connect(), gateway.connect());
+    assert_eq!((ask(&mut one), ask(&mut two)), (Some(200), Some(200)));
+    assert_eq!(ask(&mut gateway.connect()), None, "the third is closed");
+    drop(one);
+    eventually(SOON, "its place is free", || ask(&mut gateway.connect()) == Some(200));
+    assert_eq!(ask(&mut two), Some(200));
+    let spared = Gateway::listening("max_connections_per_ip: 1, trusted_proxies: [127.0.0.1]", FIXED);
+    let mut all = [spared.connect(), spared.connect(), spared.connect()];
+    assert_eq!(all.each_mut().map(ask), [Some(200); 3], "a proxy brings many clients");
+}
+
+#[test]
+fn connections_above_the_limit_wait_their_turn() {
+    let gateway = Gateway::listening("max_connections: 1", FIXED);
+    let (mut one, mut two) = (gateway.connect(), gateway.connect());
+    for stream in [&mut one, &mut two] {
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    }
+    let answer = |stream: &TcpStream| Answer::read(&mut BufReader::new(stream), false).map(|answer| answer.code);
+    assert_eq!(answer(&one), Some(200));
+    two.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    assert_eq!(answer(&two), None, "there is no room for it yet");
+    drop(one);
+    two.set_read_timeout(Some(SOON)).unwrap();
+    assert_eq!(answer(&two), Some(200));
+}
+
+#[test]
+fn queries_and_cookies_without_end_are_refused() {
+    let gateway = Gateway::start(FIXED);
+    let many = |more: usize| {
+        (
+            gateway.ask(&format!("GET /?{}", "a&".repeat(more)), "").code,
+            gateway.ask(&format!("GET /\ncookie: {}", "a=1; ".repeat(more)), "").code,
+        )
+    };
+    assert_eq!((many(200), many(300)), ((200, 200), (414, 431)));
 }
 
 /// Answers by the path that is asked for, and whatever comes.

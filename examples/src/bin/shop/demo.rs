@@ -178,9 +178,27 @@ async fn show(hub: Hub, service: &'static ServiceDef) {
 /// A directory for a registry of one's own, removed at the end.
 struct Scratch(PathBuf);
 
+/// What their names begin with; the number of the process that made one follows.
+const SCRATCH: &str = "mainstay-shop-";
+
 impl Default for Scratch {
     fn default() -> Self {
-        Self(std::env::temp_dir().join(format!("mainstay-shop-{}", std::process::id())))
+        let all = std::env::temp_dir();
+        sweep(&all);
+        Self(all.join(format!("{SCRATCH}{}", std::process::id())))
+    }
+}
+
+/// Removes what demos left that were killed.
+fn sweep(all: &Path) {
+    let (Ok(found), true) = (std::fs::read_dir(all), Path::new("/proc/self").exists()) else { return };
+    for place in found.flatten() {
+        let name = place.file_name();
+        let maker = name.to_str().and_then(|name| name.strip_prefix(SCRATCH)?.parse::<u32>().ok());
+        if maker.is_some_and(|maker| !Path::new("/proc").join(maker.to_string()).exists()) {
+            // It may be another's: then it stays.
+            let _ = std::fs::remove_dir_all(place.path());
+        }
     }
 }
 

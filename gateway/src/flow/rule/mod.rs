@@ -20,7 +20,7 @@ mod text;
 
 pub(crate) use authority::{AuthorityRule, authority};
 pub(crate) use degrade::{DegradeRule, Measure, degrade};
-pub(crate) use flow::{Behaviour, FlowRule, Grade, flow};
+pub(crate) use flow::{App, Behaviour, FlowRule, Grade, Relation, flow};
 pub(crate) use gateway::{ApiGroup, api_group, gateway};
 pub(crate) use param::{ParamRule, Pick, Tempo, param};
 pub(crate) use system::{Metric, SystemRule, system};

@@ -84,6 +84,10 @@ impl<'a> Fields<'a> {
         self.0.get(name).and_then(Value::as_str)
     }
 
+    pub(super) fn object(self, name: &str) -> Option<Self> {
+        self.0.get(name).and_then(Value::as_object).map(Fields)
+    }
+
     pub(super) fn flag(self, name: &str) -> bool {
         self.0.get(name).and_then(Value::as_bool).unwrap_or_default()
     }

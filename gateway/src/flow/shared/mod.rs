@@ -82,6 +82,11 @@ impl Shared {
         })
     }
 
+    /// How many gateways share what is kept there.
+    pub(super) fn gateways(&self) -> u32 {
+        self.gateways
+    }
+
     /// Follows the store for as long as the future is polled.
     pub(crate) fn keep(&self) -> impl Future<Output = ()> + Send + use<> {
         self.store.clone().keep()
@@ -96,14 +101,13 @@ impl Shared {
     ///
     /// # Errors
     /// Why it does not pass.
-    pub(super) async fn ask(
+    pub(super) async fn ask<'a>(
         &self,
-        limits: &[SharedLimit],
+        limits: impl Iterator<Item = &'a SharedLimit>,
         route: &str,
         asks: &Asks<'_>,
     ) -> Result<Option<Left>, Refused> {
-        let mine =
-            limits.iter().filter(|limit| limit.routes.is_empty() || limit.routes.iter().any(|name| name == route));
+        let mine = limits.filter(|limit| limit.routes.is_empty() || limit.routes.iter().any(|name| name == route));
         let all: Vec<_> = mine.map(|limit| self.asked(limit, asks)).collect();
         if all.is_empty() {
             return Ok(None);

@@ -13,7 +13,10 @@ use std::{
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     time::Duration,
 };
 
@@ -25,6 +28,8 @@ const FILE: &str = "lists.json";
 pub(crate) struct Store {
     file: ArcSwap<Lists>,
     written: ArcSwap<Lists>,
+    /// Somebody is on one of them: asked of every request.
+    any: AtomicBool,
     /// One change at a time. Where they are kept, if anywhere.
     place: Mutex<Option<PathBuf>>,
 }
@@ -66,7 +71,8 @@ impl Store {
                 Err(error) => return Err(told(error)),
             }
         }
-        Ok(Self { file: ArcSwap::default(), written: ArcSwap::from_pointee(written), place: Mutex::new(place) })
+        let any = AtomicBool::new(written.len() > 0);
+        Ok(Self { file: ArcSwap::default(), written: ArcSwap::from_pointee(written), any, place: Mutex::new(place) })
     }
 
     /// What the file says now. An entry that it said before, and still says so, goes on where it was.
@@ -79,6 +85,7 @@ impl Store {
             new.put(*list, subject.clone(), Entry { until, reason: reason.clone(), by: None });
         }
         self.file.store(Arc::new(new));
+        self.look();
     }
 
     /// Makes a change that an operator wants. It blocks for as long as the disk takes.
@@ -111,7 +118,17 @@ impl Store {
             keep(place, &paper::write(&new))?;
         }
         self.written.store(Arc::new(new));
+        self.look();
         Ok(())
+    }
+
+    fn look(&self) {
+        self.any.store(self.file.load().len() + self.written.load().len() > 0, SeqCst);
+    }
+
+    /// Nobody is on any of them.
+    pub(crate) fn are_empty(&self) -> bool {
+        !self.any.load(SeqCst)
     }
 
     /// The entry that somebody is refused by. An address that is on the list of those that pass is not refused by address.

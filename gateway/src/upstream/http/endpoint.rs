@@ -4,6 +4,7 @@
 //! request against 15.9). A connection is given back when the answer on it has been read, and used again newest first, so
 //! that those that are not needed grow old and go.
 
+use super::clock::Clock;
 use crate::filter::mixed;
 use bytes::Bytes;
 use http::{Request, Response};
@@ -57,14 +58,22 @@ pub(crate) struct Endpoint {
 
 #[derive(Debug)]
 struct Idle {
-    send: SendRequest<Body>,
+    line: Line,
     since: Instant,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) send: SendRequest<Body>,
+    /// For the waits of its requests.
+    pub(super) clock: Clock,
 }
 
 /// A connection that is there for one request.
 #[derive(Debug)]
 pub(super) struct Leased {
-    pub(super) send: SendRequest<Body>,
+    pub(super) line: Line,
     /// It was used before: its end may have come unseen.
     pub(super) reused: bool,
 }
@@ -103,22 +112,33 @@ impl Endpoint {
         self.failures.store(0, Relaxed);
     }
 
+    /// A connection that is idle, and ready.
+    pub(super) fn idle(&self, fresh: bool) -> Option<Leased> {
+        let line = if fresh { None } else { self.take() }?;
+        if line.send.is_ready() {
+            return Some(Leased { line, reused: true });
+        }
+        self.give(line);
+        None
+    }
+
     /// A connection: an idle one, else a new one.
     ///
     /// # Errors
     /// When it cannot be connected to in this time.
     pub(super) async fn lease(&self, fresh: bool, patience: Duration) -> io::Result<Leased> {
-        while let Some(mut send) = if fresh { None } else { self.take() } {
+        while let Some(mut line) = if fresh { None } else { self.take() } {
+            let send = &mut line.send;
             // It was given back a moment before its task was done with the last answer.
             if send.is_ready()
                 || timeout(Duration::from_millis(20), send.ready()).await.is_ok_and(|ready| ready.is_ok())
             {
-                return Ok(Leased { send, reused: true });
+                return Ok(Leased { line, reused: true });
             }
         }
         let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {patience:?}"));
         let send = timeout(patience, self.connect()).await.map_err(late)??;
-        Ok(Leased { send, reused: false })
+        Ok(Leased { line: Line { send, clock: Clock::default() }, reused: false })
     }
 
     async fn connect(&self) -> io::Result<SendRequest<Body>> {
@@ -138,23 +158,23 @@ impl Endpoint {
         Ok(send)
     }
 
-    fn take(&self) -> Option<SendRequest<Body>> {
+    fn take(&self) -> Option<Line> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(Idle { send, since }) = idle.pop() {
+        while let Some(Idle { line, since }) = idle.pop() {
             if since.elapsed() > IDLE_TIMEOUT {
                 // Those below are older still.
                 idle.clear();
-            } else if !send.is_closed() {
-                return Some(send);
+            } else if !line.send.is_closed() {
+                return Some(line);
             }
         }
         None
     }
 
-    fn give(&self, send: SendRequest<Body>) {
+    fn give(&self, line: Line) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < MAX_IDLE && !send.is_closed() {
-            idle.push(Idle { send, since: Instant::now() });
+        if idle.len() < MAX_IDLE && !line.send.is_closed() {
+            idle.push(Idle { line, since: Instant::now() });
         }
     }
 }
@@ -179,14 +199,14 @@ impl Drop for Active {
 /// The answer's body. Read to its end, it gives the connection back; dropped before, it closes it.
 pub(super) struct Answer {
     incoming: Incoming,
-    send: Option<SendRequest<Body>>,
+    line: Option<Line>,
     active: Active,
 }
 
 /// The answer with its connection in its body.
-pub(super) fn answer(response: Response<Incoming>, send: SendRequest<Body>, active: Active) -> Response<Body> {
+pub(super) fn answer(response: Response<Incoming>, line: Line, active: Active) -> Response<Body> {
     response.map(|incoming| {
-        let mut answer = Answer { incoming, send: Some(send), active };
+        let mut answer = Answer { incoming, line: Some(line), active };
         if answer.incoming.is_end_stream() {
             answer.ended();
             return Body::empty();
@@ -197,8 +217,8 @@ pub(super) fn answer(response: Response<Incoming>, send: SendRequest<Body>, acti
 
 impl Answer {
     fn ended(&mut self) {
-        if let Some(send) = self.send.take() {
-            self.active.0.give(send);
+        if let Some(line) = self.line.take() {
+            self.active.0.give(line);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! what may have been seen only when it has no body and its method is idempotent (RFC 9110, 9.2.2). Nothing is sent again
 //! once an answer has begun.
 
+mod clock;
 mod endpoint;
 mod pick;
 
@@ -15,7 +16,7 @@ use crate::{
     filter::Session,
 };
 use arc_swap::ArcSwap;
-use endpoint::{Active, answer, copy};
+use endpoint::{Active, Leased, answer, copy};
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use mainstay::{edge::Body, transport::Connect};
@@ -31,7 +32,11 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{sync::Notify, task::JoinHandle, time::timeout};
+use tokio::{
+    sync::Notify,
+    task::JoinHandle,
+    time::{Instant, timeout, timeout_at},
+};
 
 /// How long a request waits for somebody to be known.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -69,6 +74,20 @@ pub(crate) enum Failed {
     /// What came is no answer to this request.
     #[error("the upstream switched protocols unasked")]
     Switched,
+    /// Nothing came in time.
+    #[error("no answer began in time")]
+    Late,
+}
+
+/// How a request may be sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// How often it may be sent again, at most.
+    pub(crate) retries: u32,
+    /// It goes where it went before, as long as that is well.
+    pub(crate) session: Option<Session>,
+    /// When its answer must have begun.
+    pub(crate) until: Instant,
 }
 
 impl Failed {
@@ -79,6 +98,7 @@ impl Failed {
             Self::Connect(_) => "CONNECT_FAILED",
             Self::Lost(_) => "CONNECTION_LOST",
             Self::Switched => "BAD_RESPONSE",
+            Self::Late => "UPSTREAM_TIMEOUT",
         }
     }
 
@@ -87,6 +107,7 @@ impl Failed {
         match self {
             Self::Nobody | Self::Connect(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Lost(_) | Self::Switched => StatusCode::BAD_GATEWAY,
+            Self::Late => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 }
@@ -116,23 +137,32 @@ impl HttpUpstream {
         self.shared.endpoints.load_full()
     }
 
-    /// Sends a request and waits for the head of its answer. `retries` bounds how often it is sent again; a `session` goes where
-    /// it went before, as long as that is well.
+    /// Sends a request and waits for the head of its answer.
     ///
     /// # Errors
     /// Why there is no answer. Cancel safe: dropping it closes the connection that it is on.
     pub(crate) async fn send(
         &self,
         mut request: Request<Body>,
-        retries: u32,
-        session: Option<Session>,
+        Terms { retries, session, until }: Terms,
     ) -> Result<Response<Body>, Failed> {
         let repeatable = request.body().is_end_stream() && is_idempotent(request.method());
         let (mut tried, mut left, mut fresh): (Vec<Arc<Endpoint>>, _, _) = (Vec::new(), retries, false);
         loop {
-            let endpoint = self.pick(&tried, session).await?;
+            let endpoint = match self.pick(&tried, session) {
+                Some(endpoint) => endpoint,
+                None => Box::pin(timeout_at(until, self.somebody())).await.map_err(|_| Failed::Late)??,
+            };
             let active = Active::at(&endpoint);
-            let mut leased = match endpoint.lease(fresh, self.connect_timeout).await {
+            let leased = match endpoint.idle(fresh) {
+                Some(leased) => Ok(leased),
+                // What may have to wait is put away: a request carries along no room for it.
+                None => {
+                    let lease = timeout_at(until, endpoint.lease(fresh, self.connect_timeout));
+                    Box::pin(lease).await.map_err(|_| Failed::Late)?
+                }
+            };
+            let Leased { mut line, reused } = match leased {
                 Ok(leased) => leased,
                 Err(error) => {
                     endpoint.failed();
@@ -147,18 +177,19 @@ impl HttpUpstream {
                 }
             };
             let again = (repeatable && left > 0).then(|| copy(&request));
-            match leased.send.try_send_request(request).await {
+            let answered = line.clock.until(until, line.send.try_send_request(request)).await;
+            match answered.ok_or(Failed::Late)? {
                 Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => return Err(Failed::Switched),
                 Ok(response) => {
                     endpoint.answered();
-                    return Ok(answer(response, leased.send, active));
+                    return Ok(answer(response, line, active));
                 }
                 Err(mut error) => {
                     // One that was idle had perhaps just been closed: that says nothing of the endpoint.
-                    fresh = leased.reused;
+                    fresh = reused;
                     if let Some(unsent) = error.take_message() {
                         request = unsent;
-                        if leased.reused {
+                        if reused {
                             continue;
                         }
                     } else if let Some(copy) = again {
@@ -170,7 +201,7 @@ impl HttpUpstream {
                         return Err(Failed::Lost(error.into_error()));
                     }
                     left -= 1;
-                    if !leased.reused {
+                    if !reused {
                         endpoint.failed();
                         tried.push(endpoint);
                     }
@@ -179,23 +210,26 @@ impl HttpUpstream {
         }
     }
 
-    async fn pick(&self, tried: &[Arc<Endpoint>], session: Option<Session>) -> Result<Arc<Endpoint>, Failed> {
+    /// Waits until somebody is known.
+    async fn somebody(&self) -> Result<Arc<Endpoint>, Failed> {
         let known = async {
             loop {
                 let mut changed = std::pin::pin!(self.shared.changed.notified());
                 changed.as_mut().enable();
-                if !self.shared.endpoints.load().is_empty() {
-                    return;
+                if let Some(endpoint) = self.pick(&[], None) {
+                    return endpoint;
                 }
                 changed.await;
             }
         };
-        if self.shared.endpoints.load().is_empty() {
-            timeout(PATIENCE, known).await.map_err(|_| Failed::Nobody)?;
-        }
-        let all = self.shared.endpoints.load_full();
+        timeout(PATIENCE, known).await.map_err(|_| Failed::Nobody)
+    }
+
+    /// Who gets a request; `None` when nobody is known.
+    fn pick(&self, tried: &[Arc<Endpoint>], session: Option<Session>) -> Option<Arc<Endpoint>> {
+        let all = self.shared.endpoints.load();
         if let [only] = all.as_slice() {
-            return Ok(only.clone());
+            return Some(only.clone());
         }
         let seen: Vec<_> = all
             .iter()
@@ -207,8 +241,8 @@ impl HttpUpstream {
             })
             .collect();
         let turn = self.turn.fetch_add(1, Relaxed);
-        let at = pick(self.lb_policy, &seen, self.dice.hash_one(turn), turn).ok_or(Failed::Nobody)?;
-        Ok(all[at].clone())
+        let at = pick(self.lb_policy, &seen, self.dice.hash_one(turn), turn)?;
+        Some(all[at].clone())
     }
 }
 
