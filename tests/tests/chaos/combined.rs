@@ -13,6 +13,8 @@ use tokio::task::spawn_blocking;
 
 use crate::rolling::{loses_nothing, rolls};
 
+/// Calls a second: beside them sixteen processes start, elect and are replaced.
+const RATE: u32 = 200;
 /// Writes before the master dies.
 const MANY: usize = 200;
 
@@ -31,7 +33,7 @@ async fn a_leader_and_a_master_that_die_in_a_rolling_restart_lose_nothing() {
     .unwrap();
     let url = format!("zookeeper://{}/combined?session=2000", ensemble.addresses());
     let (mut ensemble, mut group) = (ensemble, group);
-    loses_nothing(scenario, url, move |shop, scenario| {
+    loses_nothing(scenario, url, RATE, move |shop, scenario| {
         let how = Writes { tag: "k", confirmed_by: Some(1), pause: Duration::from_millis(5) };
         let writer = Writer::start(&Place::Here, &group.addresses(), how);
         writer.wrote(MANY);

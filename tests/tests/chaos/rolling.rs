@@ -16,10 +16,12 @@ use crate::bed::{
     visitors::{self, Visitors},
 };
 
-/// Plays one in which `happens` is done to the shop; what it answers is kept until the end.
+/// Plays one in which `happens` is done to the shop, which is asked so often a second; what it answers is kept until the
+/// end.
 pub(crate) async fn loses_nothing<K: Send + 'static>(
     mut scenario: Scenario,
     url: String,
+    rate: u32,
     happens: impl FnOnce(&mut Shop, &mut Scenario) -> K + Send + 'static,
 ) {
     let (sites, known) = watch::channel(Vec::new());
@@ -27,7 +29,7 @@ pub(crate) async fn loses_nothing<K: Send + 'static>(
     let visitors = Visitors::of(&shop.url, Outsider::new(known));
     visitors.come_in().await;
     let watchers = visitors.watch();
-    let load = Load::start(RATE, {
+    let load = Load::start(rate, {
         let visitors = visitors.clone();
         move |n| visitors.clone().call(n)
     });
@@ -66,7 +68,7 @@ pub(crate) fn rolls(shop: &mut Shop, scenario: &mut Scenario) {
 
 async fn rolls_over(name: &str, what: &str, url: String) {
     let about = format!("All processes of the shop, which find each other by {what}, are replaced one by one.");
-    loses_nothing(Scenario::new(name, &about), url, rolls).await;
+    loses_nothing(Scenario::new(name, &about), url, RATE, rolls).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
