@@ -5,23 +5,18 @@
 //! 5 s for a method that answers with one message; one that answers with a stream has none, because a stream that is
 //! watched for days is as usual as a short one. On the server it is what the caller sent.
 //!
-//! A call that is answered at the first poll costs no timer, and the others share one (`alarm.rs`). For a stream the
-//! deadline goes on over its frames.
+//! A call that is answered at the first poll makes no timer. For a stream the deadline goes on over its frames.
 
-use super::{
-    Named, Side,
-    alarm::{Alarm, Alarms},
-};
+use super::{Named, Side};
 use crate::call::{Cx, Empty, Frame, FrameStream, Frames, Invocation, Reason, Reply, Status};
 use bytes::BytesMut;
 use pin_project_lite::pin_project;
 use std::{
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 use tonic::{Code, metadata::MetadataMap};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -38,7 +33,6 @@ pub struct DeadlineLayer {
 pub struct Deadline<S> {
     inner: S,
     layer: DeadlineLayer,
-    alarms: Arc<Alarms>,
 }
 
 /// The time of a call when nobody says how long it may take.
@@ -82,7 +76,7 @@ impl<S> Layer<S> for DeadlineLayer {
     type Service = Deadline<S>;
 
     fn layer(&self, inner: S) -> Deadline<S> {
-        Deadline { inner, layer: *self, alarms: Arc::default() }
+        Deadline { inner, layer: *self }
     }
 }
 
@@ -101,11 +95,11 @@ where
     fn call(&mut self, mut call: Invocation) -> Bounded<S::Future> {
         call.deadline = self.layer.deadline(&call);
         let side = self.layer.side;
-        let (deadline, alarm) = (call.deadline, Alarm::new(self.alarms.clone()));
+        let deadline = call.deadline;
         if deadline.is_some_and(|deadline| deadline <= call.began) {
-            return Bounded { call: None, deadline, alarm, side };
+            return Bounded { call: None, deadline, timer: None, side };
         }
-        Bounded { call: Some(self.inner.call(call)), deadline, alarm, side }
+        Bounded { call: Some(self.inner.call(call)), deadline, timer: None, side }
     }
 }
 
@@ -124,7 +118,8 @@ pin_project! {
         #[pin]
         call: Option<F>,
         deadline: Option<Instant>,
-        alarm: Alarm,
+        #[pin]
+        timer: Option<Sleep>,
         side: Side,
     }
 }
@@ -140,13 +135,14 @@ impl<F: Future<Output = Result<Reply, Status>>> Future for Bounded<F> {
         let mut answered = call.poll(cx);
         match &mut answered {
             Poll::Ready(Ok(reply)) => {
-                let alarm = this.alarm;
-                reply.payload.wrap(|stream| Box::pin(BoundedStream { stream, deadline, alarm: alarm.another() }));
+                reply.payload.wrap(|stream| Box::pin(BoundedStream { stream, deadline, timer: None }));
             }
-            Poll::Ready(Err(status)) if is_echo(status, deadline) => *status = during(*this.side),
             Poll::Ready(Err(_)) => {}
             Poll::Pending => {
-                if this.alarm.poll(deadline, cx).is_ready() {
+                if this.timer.is_none() {
+                    this.timer.set(Some(sleep_until(deadline)));
+                }
+                if this.timer.as_pin_mut().is_some_and(|timer| timer.poll(cx).is_ready()) {
                     // Dropped here and now, not when its owner gets round to it: the server hears that it may stop.
                     this.call.set(None);
                     answered = Poll::Ready(Err(during(*this.side)));
@@ -155,11 +151,6 @@ impl<F: Future<Output = Result<Reply, Status>>> Future for Bounded<F> {
         }
         answered
     }
-}
-
-/// The other side gave up by the deadline that it was told, at the same moment as this one, and was heard first.
-fn is_echo(status: &Status, deadline: Instant) -> bool {
-    status.reason() == Reason::Remote && status.code() == Code::DeadlineExceeded && deadline <= Instant::now()
 }
 
 fn before() -> Status {
@@ -181,7 +172,7 @@ fn late(text: &'static str) -> Status {
 struct BoundedStream {
     stream: FrameStream,
     deadline: Instant,
-    alarm: Alarm,
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl BoundedStream {
@@ -193,7 +184,8 @@ impl BoundedStream {
         if item.is_ready() {
             return item;
         }
-        ready!(self.alarm.poll(self.deadline, cx));
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(self.deadline)));
+        ready!(timer.as_mut().poll(cx));
         self.stream = Box::pin(Empty);
         Poll::Ready(Some(Err(late("the deadline passed while the stream went on"))))
     }
@@ -264,17 +256,6 @@ mod tests {
         assert_eq!((began.elapsed().as_secs(), status.code()), (1, Code::DeadlineExceeded));
         assert!(status.reached_server() && status.message().contains("waiting for the answer"));
         assert_eq!(gate.running(), 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_gives_up_is_this_side_also_when_the_other_is_heard_first() {
-        for (after, reason) in [(S / 2, Reason::Remote), (S, Reason::DeadlineExceeded)] {
-            let gives_up = |_| Err(Status::because(Reason::Remote, Code::DeadlineExceeded, "the server's"));
-            let mut service = DeadlineLayer::client(Some(S)).layer(answering(gives_up));
-            let late = service.call(call(Kind::Unary, false));
-            tokio::time::advance(after).await;
-            assert_eq!(late.await.unwrap_err().reason(), reason, "{after:?}");
-        }
     }
 
     #[tokio::test(start_paused = true)]

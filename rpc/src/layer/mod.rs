@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `deadline.rs`, `alarm.rs` | one deadline over all phases, handed on to nested calls; one timer for many calls |
+//! | `deadline.rs` | one deadline over all phases, handed on to nested calls |
 //! | `retry/` | sends a failed call again when that is safe and affordable: `decide.rs` and `budget.rs` decide; gives a try up that takes too long (`trial.rs`) |
 //! | `failure/` | what callers get instead of a failure, and what is sent again later |
 //! | `ruled.rs` | what operators say of time and retries; the colour of a client |
@@ -13,7 +13,6 @@
 //!
 //! In which order they stand, and why, is written in `client/stack.rs` and `server/stack.rs`.
 
-mod alarm;
 mod deadline;
 mod failure;
 mod gates;
