@@ -3,14 +3,25 @@
 use super::{Method, Payload, Peer};
 use crate::{auth::Caller, layer::Trial};
 use mainstay_registry::{InstanceId, ServiceKey};
-use std::{sync::Arc, time::Duration};
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 
 /// One call: what a stub hands to the client stack, and what a server's transport hands to the server stack.
+///
+/// It is as wide as a pointer, since each layer hands it to the next; what it is made of is reached through it:
+/// `call.method`, `call.metadata.insert(..)`.
+#[derive(Debug)]
+pub struct Invocation(Box<Parts>);
+
+/// What an [`Invocation`] is made of.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Invocation {
+pub struct Parts {
     /// What is called.
     pub method: Method,
     /// The version and the group that are asked for; the interface is the method's service.
@@ -44,7 +55,7 @@ pub struct Invocation {
 impl Invocation {
     /// A call of `method` that carries `payload` and nothing else.
     pub fn new(method: Method, payload: Payload) -> Self {
-        Self {
+        Self(Box::new(Parts {
             method,
             version: None,
             group: None,
@@ -59,28 +70,34 @@ impl Invocation {
             peer: None,
             caller: None,
             gzip: false,
-        }
+        }))
+    }
+
+    /// What it is made of, to be taken apart. It stays where it is: no part is copied but those that are taken.
+    pub fn into_parts(self) -> Box<Parts> {
+        self.0
     }
 
     /// The same call once more; `None` when its request is a stream.
     pub fn try_clone(&self) -> Option<Self> {
-        Some(Self {
-            method: self.method.clone(),
-            version: self.version.clone(),
-            group: self.group.clone(),
+        let parts = &*self.0;
+        Some(Self(Box::new(Parts {
+            method: parts.method.clone(),
+            version: parts.version.clone(),
+            group: parts.group.clone(),
             // Mostly there is none, and a copy of an empty table is not free.
-            metadata: if self.metadata.is_empty() { MetadataMap::new() } else { self.metadata.clone() },
-            payload: self.payload.try_clone()?,
-            began: self.began,
-            deadline: self.deadline,
-            retries: self.retries,
-            per_try: self.per_try,
+            metadata: if parts.metadata.is_empty() { MetadataMap::new() } else { parts.metadata.clone() },
+            payload: parts.payload.try_clone()?,
+            began: parts.began,
+            deadline: parts.deadline,
+            retries: parts.retries,
+            per_try: parts.per_try,
             trial: None,
-            tried: self.tried.clone(),
-            peer: self.peer.clone(),
-            caller: self.caller.clone(),
-            gzip: self.gzip,
-        })
+            tried: parts.tried.clone(),
+            peer: parts.peer.clone(),
+            caller: parts.caller.clone(),
+            gzip: parts.gzip,
+        })))
     }
 
     /// The key under which the registry knows what is called.
@@ -90,6 +107,20 @@ impl Invocation {
             group: self.group.as_deref().map(str::to_owned),
             version: self.version.as_deref().map(str::to_owned),
         }
+    }
+}
+
+impl Deref for Invocation {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl DerefMut for Invocation {
+    fn deref_mut(&mut self) -> &mut Parts {
+        &mut self.0
     }
 }
 

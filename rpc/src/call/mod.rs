@@ -27,7 +27,7 @@ pub use error_field::ErrorField;
 pub(crate) use field::field;
 pub(crate) use frame::Empty;
 pub use frame::{Frame, FrameStream, Frames, Payload};
-pub use invocation::{Invocation, Reply};
+pub use invocation::{Invocation, Parts, Reply};
 pub use method::{Kind, Method, MethodDef, ServiceDef};
 pub use options::{CallOptions, timeout};
 pub use reason::{Fault, Reason};

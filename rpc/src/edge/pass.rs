@@ -217,7 +217,7 @@ mod tests {
             reply.metadata.insert("keys", call.metadata.keys().count().to_string().parse().unwrap());
             let left = call.deadline.map_or(0, |deadline| (deadline - call.began).as_millis());
             reply.metadata.insert("left", left.to_string().parse().unwrap());
-            reply.payload = Payload::Stream(call.payload.into_stream());
+            reply.payload = Payload::Stream(call.into_parts().payload.into_stream());
             std::future::ready(Ok(reply))
         }
     }

@@ -5,14 +5,18 @@
 //! 5 s for a method that answers with one message; one that answers with a stream has none, because a stream that is
 //! watched for days is as usual as a short one. On the server it is what the caller sent.
 //!
-//! A call that is answered at the first poll makes no timer. For a stream the deadline goes on over its frames.
+//! A call that is answered at the first poll needs no timer; others have one of those that are kept (`timers.rs`). For a stream the deadline goes on over its frames.
 
-use super::{Named, Side};
+use super::{
+    Named, Side,
+    timers::{Timer, Timers},
+};
 use crate::call::{Cx, Empty, Frame, FrameStream, Frames, Invocation, Reason, Reply, Status};
 use bytes::BytesMut;
 use pin_project_lite::pin_project;
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -33,6 +37,7 @@ pub struct DeadlineLayer {
 pub struct Deadline<S> {
     inner: S,
     layer: DeadlineLayer,
+    timers: Arc<Timers>,
 }
 
 /// The time of a call when nobody says how long it may take.
@@ -76,7 +81,7 @@ impl<S> Layer<S> for DeadlineLayer {
     type Service = Deadline<S>;
 
     fn layer(&self, inner: S) -> Deadline<S> {
-        Deadline { inner, layer: *self }
+        Deadline { inner, layer: *self, timers: Arc::default() }
     }
 }
 
@@ -97,9 +102,9 @@ where
         let side = self.layer.side;
         let deadline = call.deadline;
         if deadline.is_some_and(|deadline| deadline <= call.began) {
-            return Bounded { call: None, deadline, timer: None, side };
+            return Bounded { call: None, deadline, timer: None, timers: self.timers.clone(), side };
         }
-        Bounded { call: Some(self.inner.call(call)), deadline, timer: None, side }
+        Bounded { call: Some(self.inner.call(call)), deadline, timer: None, timers: self.timers.clone(), side }
     }
 }
 
@@ -118,8 +123,8 @@ pin_project! {
         #[pin]
         call: Option<F>,
         deadline: Option<Instant>,
-        #[pin]
-        timer: Option<Sleep>,
+        timer: Option<Timer>,
+        timers: Arc<Timers>,
         side: Side,
     }
 }
@@ -134,20 +139,21 @@ impl<F: Future<Output = Result<Reply, Status>>> Future for Bounded<F> {
         // Looked at in place: an answer is not moved by each layer that it passes.
         let mut answered = call.poll(cx);
         match &mut answered {
-            Poll::Ready(Ok(reply)) => {
-                reply.payload.wrap(|stream| Box::pin(BoundedStream { stream, deadline, timer: None }));
-            }
-            Poll::Ready(Err(_)) => {}
             Poll::Pending => {
-                if this.timer.is_none() {
-                    this.timer.set(Some(sleep_until(deadline)));
-                }
-                if this.timer.as_pin_mut().is_some_and(|timer| timer.poll(cx).is_ready()) {
+                if this.timer.get_or_insert_with(|| this.timers.take(deadline)).poll(cx).is_ready() {
                     // Dropped here and now, not when its owner gets round to it: the server hears that it may stop.
                     this.call.set(None);
                     answered = Poll::Ready(Err(during(*this.side)));
                 }
+                return answered;
             }
+            Poll::Ready(Ok(reply)) => {
+                reply.payload.wrap(|stream| Box::pin(BoundedStream { stream, deadline, timer: None }));
+            }
+            Poll::Ready(Err(_)) => {}
+        }
+        if let Some(timer) = this.timer.take() {
+            this.timers.keep(timer);
         }
         answered
     }

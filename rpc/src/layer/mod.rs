@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `deadline.rs` | one deadline over all phases, handed on to nested calls |
+//! | `deadline.rs`, `timers.rs` | one deadline over all phases, handed on to nested calls; timers that calls have in turns |
 //! | `retry/` | sends a failed call again when that is safe and affordable: `decide.rs` and `budget.rs` decide; gives a try up that takes too long (`trial.rs`) |
 //! | `failure/` | what callers get instead of a failure, and what is sent again later |
 //! | `ruled.rs` | what operators say of time and retries; the colour of a client |
@@ -23,6 +23,7 @@ mod otel;
 mod retry;
 mod ruled;
 pub(crate) mod settle;
+mod timers;
 mod trace;
 mod w3c;
 

@@ -230,7 +230,7 @@ mod tests {
             let mut inner = call(Kind::Unary, false);
             own.iter().for_each(|(name, value)| drop(inner.metadata.insert(*name, value.parse().unwrap())));
             hand_on(&mut inner);
-            inner.metadata
+            inner.into_parts().metadata
         };
         Cx::of(&mut outer).scope(inner).await
     }

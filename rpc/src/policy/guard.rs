@@ -170,7 +170,7 @@ impl<P: Policy> Gate<P> {
 
     /// Stands in line until the policy lets a call in.
     async fn in_line(self: Arc<Self>, call: Invocation) -> Result<(Permit<P>, Invocation), Status> {
-        let line = InLine::new(&self);
+        let (line, deadline) = (InLine::new(&self), call.deadline);
         loop {
             // Heard from here on: what is released after the question is not missed.
             let mut released = std::pin::pin!(self.released.notified());
@@ -179,11 +179,11 @@ impl<P: Policy> Gate<P> {
             match self.ask(&call, now, true) {
                 Decision::Permit => {
                     drop(line);
-                    return Ok((Permit::new(self.clone(), self.at(now), call.deadline), call));
+                    return Ok((Permit::new(self.clone(), self.at(now), deadline), call));
                 }
                 Decision::At(at) => {
                     drop(line);
-                    let permit = Permit::new(self.clone(), at, call.deadline);
+                    let permit = Permit::new(self.clone(), at, deadline);
                     return self.clone().until(at, permit, call).await;
                 }
                 Decision::Refuse(refusal) => {
@@ -192,7 +192,7 @@ impl<P: Policy> Gate<P> {
                     self.released.notify_one();
                     return Err(refused(self.policy.name(), refusal));
                 }
-                Decision::OnRelease => match call.deadline {
+                Decision::OnRelease => match deadline {
                     None => released.await,
                     Some(deadline) if timeout_at(deadline, released).await.is_ok() => {}
                     Some(_) => return Err(self.late()),

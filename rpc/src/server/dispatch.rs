@@ -194,7 +194,7 @@ impl Service<Invocation> for Dispatch {
         match found.map(|route| route.handler.clone()) {
             Ok(handler) => {
                 let cx = Cx::of(&mut call);
-                handler.call(cx, call.payload)
+                handler.call(cx, call.into_parts().payload)
             }
             Err(status) => Box::pin(std::future::ready(Err(status))),
         }

@@ -148,6 +148,7 @@ impl Connection {
     pub(crate) fn call(&self, call: Invocation, now: Instant) -> Calling {
         let shared = &self.0;
         let counted = shared.calls.enter();
+        let call = call.into_parts();
         let (streams, gzip) = (call.method.kind().server_streams(), call.gzip);
         let left = call.deadline.map(|deadline| deadline.saturating_duration_since(now));
         let head = match shared.head(&call.method, call.metadata, left, gzip, call.version, call.group) {
