@@ -357,7 +357,8 @@ impl App {
         let (center, board) = (self.rules.center(hub.config_center().ok()), RuleBoard::default());
         let clients = self.desk.console();
         let admin = self.desk.open(&resolved, &readiness, &server, &board, &plan).await?;
-        let offering = Offering { hub, said: registration, told, center, board };
+        let (peers, news) = (server.shutdown(), plan.delay);
+        let offering = Offering { hub, said: registration, told, center, board, peers, news };
         Ok(RunningApp::new(server, admin, clients, offering, readiness, plan))
     }
 

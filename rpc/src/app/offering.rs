@@ -2,17 +2,24 @@
 //!
 //! Two say whether it is registered: who asks the admin port (`/offline`), and a rule in the config centre (`disabled`). Either is
 //! enough to keep it out. Weight and labels of a rule stand over what the program says, and end with the rule.
+//!
+//! Whoever is kept out goes on serving. Its callers are told to go, once they have had time to hear from the registry where else:
+//! those that find nobody else would stay with it, since it still answers.
 
 use super::Readiness;
 use crate::{
     dubbo::metadata::Told,
     route::{Book, Following, Offer, RuleBoard},
+    server::Shutdown,
 };
 use mainstay_registry::{
     ConfigCenter, Hub, Lease, LeaseState, Registration, Registry, RegistryError, dubbo::MetadataInfo,
 };
 use std::{future::pending, sync::Arc, time::Duration};
-use tokio::sync::oneshot;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep_until},
+};
 
 /// How long the registry has to take a registration back.
 const WITHDRAW: Duration = Duration::from_secs(3);
@@ -28,6 +35,9 @@ pub(crate) struct Offering {
     /// Where operators keep rules about it.
     pub(crate) center: Option<Arc<dyn ConfigCenter>>,
     pub(crate) board: RuleBoard,
+    /// What sends callers away, and how long the news takes to reach them.
+    pub(crate) peers: Shutdown,
+    pub(crate) news: Duration,
 }
 
 impl Offering {
@@ -44,10 +54,12 @@ impl Offering {
         };
         let mut lease = self.hub.register(self.registration(&offer));
         rules.iter().for_each(Following::tell);
-        let mut wishes = readiness.wishes();
+        let (mut wishes, mut goodbye) = (readiness.wishes(), Goodbye::default());
         loop {
             lease.set_offline(*wishes.borrow_and_update() || offer.is_disabled());
-            readiness.stands(lease.state());
+            let state = lease.state();
+            goodbye.stands(&state, Instant::now() + self.news);
+            readiness.stands(state);
             let changed = async {
                 match &mut rules {
                     Some(rules) => rules.changed().await,
@@ -59,6 +71,7 @@ impl Offering {
                 _ = lease.changed() => {}
                 // The sender is held by `readiness` here, so that this ends only with a wish.
                 _ = wishes.changed() => {}
+                () = goodbye.due() => self.peers.send_away(),
                 now = changed => {
                     offer = self.offer(now);
                     self.change(&lease, &offer);
@@ -87,5 +100,32 @@ impl Offering {
         let next = self.registration(offer).instance;
         tracing::info!(weight = next.weight, disabled = offer.is_disabled(), "rules of operators about this provider");
         lease.update(|instance| *instance = next);
+    }
+}
+
+/// When callers are told to go: once each time the registration is taken back.
+#[derive(Debug, Default)]
+enum Goodbye {
+    #[default]
+    Registered,
+    At(Instant),
+    Said,
+}
+
+impl Goodbye {
+    /// The registration stands so now; were it just taken back, they are told `then`.
+    fn stands(&mut self, state: &LeaseState, then: Instant) {
+        match (state, &self) {
+            (LeaseState::Offline, Self::Registered) => *self = Self::At(then),
+            (LeaseState::Offline, _) => {}
+            _ => *self = Self::Registered,
+        }
+    }
+
+    /// Waits until it is time. Cancel-safe.
+    async fn due(&mut self) {
+        let Self::At(then) = *self else { return pending().await };
+        sleep_until(then).await;
+        *self = Self::Said;
     }
 }

@@ -2,19 +2,25 @@
 //! in whole.
 //!
 //! Readers never wait and never see halves. What the registry does not say any more is kept: a stream that ends, and an
-//! empty answer of a registry that calls itself unwell, change nothing.
+//! empty answer of a registry that calls itself unwell, change nothing, and where one that is well lists nobody any more,
+//! those that answer are called on for a while (`unlisted.rs`).
 
 use super::{
     Common,
+    endpoint::Endpoint,
     live::Live,
     snapshot::{self, Derive, InForce},
+    unlisted::Unlisted,
 };
 use crate::route::{self, Book, Consumer, RuleBoard, Rules, Tunes};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use futures_util::FutureExt;
 use mainstay_registry::{Backoff, Change, Changes, ConfigCenter, Discover, Lookup};
 use std::sync::Arc;
-use tokio::{task::AbortHandle, time::sleep};
+use tokio::{
+    task::AbortHandle,
+    time::{sleep, timeout_at},
+};
 
 /// All endpoints at one moment.
 pub(crate) type Snapshot = snapshot::Snapshot<Live>;
@@ -102,7 +108,7 @@ impl Directory {
     async fn run(self: Arc<Self>) {
         let changes = self.discover.subscribe(self.lookup.clone());
         let mut stream = Stream { changes, ended: 0, over: false };
-        let mut derive = self.derive.clone();
+        let (mut derive, mut unlisted) = (self.derive.clone(), Unlisted::default());
         let Governance { center, consumer, board, .. } = &self.governance;
         let provider = self.lookup.application.as_deref();
         let mut rules = center
@@ -127,15 +133,16 @@ impl Directory {
                     self.govern(&mut derive, now);
                     // Before the registry has spoken there is nothing to route.
                     if self.current.load().heard {
-                        self.apply(std::iter::empty(), &derive);
+                        self.apply(std::iter::empty(), &derive, &mut unlisted);
                     }
                     rules.iter().for_each(route::Following::tell);
                 }
                 first = self.next(&mut stream) => {
                     // What has come meanwhile is one step for those who read.
                     let rest = std::iter::from_fn(|| stream.changes.next().now_or_never().flatten());
-                    self.apply(std::iter::once(first).chain(rest), &derive);
+                    self.apply(std::iter::once(first).chain(rest), &derive, &mut unlisted);
                 }
+                () = self.due(&unlisted) => self.apply(std::iter::empty(), &derive, &mut unlisted),
             }
         }
     }
@@ -157,6 +164,19 @@ impl Directory {
         }
     }
 
+    /// Waits until one of those that are not listed is to be let go. Cancel-safe.
+    async fn due(&self, unlisted: &Unlisted<Live>) {
+        let Some(until) = unlisted.until() else { return std::future::pending().await };
+        loop {
+            let mut changed = std::pin::pin!(self.common.changed.notified());
+            changed.as_mut().enable();
+            if unlisted.is_due(self.common.now(), Endpoint::is_ready) {
+                return;
+            }
+            let _ = timeout_at(self.common.birth + until, changed).await;
+        }
+    }
+
     /// From now on these rules are in force.
     fn govern(&self, derive: &mut Derive, rules: Rules) {
         let Governance { consumer, tunes, .. } = &self.governance;
@@ -164,7 +184,7 @@ impl Directory {
         derive.in_force = Some(InForce { rules, consumer: consumer.clone() });
     }
 
-    fn apply(&self, changes: impl Iterator<Item = Change>, derive: &Derive) {
+    fn apply(&self, changes: impl Iterator<Item = Change>, derive: &Derive, unlisted: &mut Unlisted<Live>) {
         let mut edit = self.current.load().edit();
         for change in changes {
             let emptied = matches!(&change, Change::Snapshot(all) if all.is_empty()) && !edit.is_empty();
@@ -172,15 +192,18 @@ impl Directory {
                 tracing::warn!(lookup = %self.lookup, why, "an empty answer of an unwell registry: keeping what is known");
                 continue;
             }
+            unlisted.hears(&mut edit, &change);
             edit.apply(change);
         }
         for instance in std::mem::take(&mut edit.up) {
             tracing::debug!(lookup = %self.lookup, instance = %instance.id, "instance up");
         }
-        let down = std::mem::take(&mut edit.down);
-        self.current.store(Arc::new(edit.finish(derive)));
-        for (endpoint, cause) in down {
+        for (endpoint, cause) in &edit.down {
             tracing::debug!(lookup = %self.lookup, instance = %endpoint.instance.id, %cause, "instance down");
+        }
+        let gone = unlisted.settle(&mut edit, self.common.now(), Endpoint::is_ready);
+        self.current.store(Arc::new(edit.finish(derive)));
+        for endpoint in gone {
             if let Some(own) = endpoint.own() {
                 own.pool.withdraw();
             }

@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `snapshot.rs`, `directory.rs` | who there is: the pure merge of changes, and the task that follows the registry |
+//! | `unlisted.rs` | whom the registry lists no more, and who is called on all the same |
 //! | `balance/`, `load.rs`, `dice.rs` | who is chosen |
 //! | `routes.rs` | what rules leave of them for a call |
 //! | `pick.rs` | who may be chosen: connection state and earlier tries |
@@ -37,6 +38,7 @@ mod spread;
 mod state;
 #[cfg(test)]
 mod tests;
+mod unlisted;
 mod wait;
 
 pub(crate) use balance::hash;

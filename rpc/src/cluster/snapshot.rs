@@ -140,6 +140,34 @@ impl<L> Edit<L> {
         self.endpoints.is_empty()
     }
 
+    /// Those that are there.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &InstanceId> {
+        self.endpoints.iter().map(|endpoint| &endpoint.instance.id)
+    }
+
+    /// One with this id is there.
+    pub(crate) fn has(&self, id: &InstanceId) -> bool {
+        self.place(id).is_ok()
+    }
+
+    /// Puts one back that was there before, unless its id is there.
+    pub(crate) fn restore(&mut self, endpoint: Arc<Endpoint<L>>) {
+        if let Err(place) = self.place(&endpoint.instance.id) {
+            self.endpoints.insert(place, endpoint);
+        }
+    }
+
+    /// Takes one out that is not told of as down.
+    pub(crate) fn take(&mut self, id: &InstanceId) {
+        if let Ok(place) = self.place(id) {
+            self.endpoints.remove(place);
+        }
+    }
+
+    fn place(&self, id: &InstanceId) -> Result<usize, usize> {
+        self.endpoints.binary_search_by(|endpoint| endpoint.instance.id.cmp(id))
+    }
+
     /// The snapshot after the change.
     pub(crate) fn finish(self, derive: &Derive) -> Snapshot<L> {
         let endpoints = self.endpoints;
@@ -168,8 +196,7 @@ impl<L> Edit<L> {
     }
 
     fn put(&mut self, instance: Arc<Instance>) {
-        let place = self.endpoints.binary_search_by(|endpoint| endpoint.instance.id.cmp(&instance.id));
-        match place {
+        match self.place(&instance.id) {
             Ok(place) => {
                 let known = &self.endpoints[place];
                 if known.instance == instance {
@@ -190,7 +217,7 @@ impl<L> Edit<L> {
     }
 
     fn remove(&mut self, id: &InstanceId, cause: DownCause) {
-        if let Ok(place) = self.endpoints.binary_search_by(|endpoint| endpoint.instance.id.cmp(id)) {
+        if let Ok(place) = self.place(id) {
             self.down.push((self.endpoints.remove(place), cause));
         }
     }

@@ -267,6 +267,11 @@ impl Running {
         self.limits.states()
     }
 
+    /// What moves the server on, for whoever decides about its peers.
+    pub(crate) fn shutdown(&self) -> Shutdown {
+        self.listen.shared.shutdown.clone()
+    }
+
     pub(crate) fn limit_layers(&self) -> LimitLayers {
         self.limits.clone()
     }

@@ -86,15 +86,15 @@ impl Listen {
     }
 
     async fn drive(&self, mut connection: Box<Connection>) {
-        let mut draining = pin!(self.shared.shutdown.reached(Phase::Draining));
+        let mut to_go = pin!(self.shared.shutdown.to_go());
         let mut closed = pin!(self.shared.shutdown.reached(Phase::Closed));
         let mut drained = false;
         poll_fn(|cx| {
-            if !drained && draining.as_mut().poll(cx).is_ready() {
+            if !drained && to_go.as_mut().poll(cx).is_ready() {
                 drained = true;
                 connection.drain();
             }
-            // A server that is closed was draining before.
+            // Of a server that is closed all were to go before.
             if drained && closed.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
             }
