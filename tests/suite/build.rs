@@ -59,16 +59,17 @@ impl Kind {
     pub(crate) fn means(&self, executable: &Executable) -> bool {
         match *self {
             Kind::Package(package) => executable.package == package,
-            Kind::Target(package, target) | Kind::Waits(package, target, _) | Kind::Seeds(package, target, _) => {
-                executable.package == package && executable.target == target
-            }
+            Kind::Target(package, target)
+            | Kind::Waits(package, target, _)
+            | Kind::Part(package, target, ..)
+            | Kind::Seeds(package, target, _) => executable.package == package && executable.target == target,
             Kind::Docs | Kind::Cargo(..) | Kind::Check(_) | Kind::Mutations => false,
         }
     }
 
     /// It runs what [`tests`] builds.
     pub(crate) fn is_built_before(&self) -> bool {
-        matches!(self, Kind::Package(_) | Kind::Target(..) | Kind::Waits(..) | Kind::Seeds(..))
+        !matches!(self, Kind::Docs | Kind::Cargo(..) | Kind::Check(_) | Kind::Mutations)
     }
 }
 

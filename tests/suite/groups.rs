@@ -39,6 +39,8 @@ pub(crate) enum Kind {
     Target(&'static str, &'static str),
     /// The same, whose tests wait more than they work: so many of them at once, however few cores there are.
     Waits(&'static str, &'static str, u32),
+    /// Those of its tests that are in these modules, or that are not: so many at once.
+    Part(&'static str, &'static str, Modules, u32),
     /// One test executable, with so many seeds a scenario where `--seeds` says nothing else.
     Seeds(&'static str, &'static str, u64),
     /// The examples in the documentation of the whole workspace.
@@ -51,7 +53,14 @@ pub(crate) enum Kind {
     Mutations,
 }
 
-use Kind::{Cargo, Check, Docs, Mutations, Package, Seeds, Target, Waits};
+/// Which tests of an executable.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Modules {
+    In(&'static [&'static str]),
+    NotIn(&'static [&'static str]),
+}
+
+use Kind::{Cargo, Check, Docs, Mutations, Package, Part, Seeds, Target, Waits};
 use When::{Always, Asked, Long, Real};
 
 const fn step(when: When, what: &'static str, kind: Kind) -> Step {
@@ -273,7 +282,8 @@ pub(crate) const GROUPS: &[Group] = &[
         ],
         steps: &[
             step(Real, "no records of earlier runs", Check(checks::no_records)),
-            step(Real, "scenarios", Waits(TESTS, "chaos", 1)),
+            step(Real, "scenarios that measure", Part(TESTS, "chaos", Modules::NotIn(WAITING), 1)),
+            step(Real, "scenarios that wait", Part(TESTS, "chaos", Modules::In(WAITING), 3)),
             step(Real, "their report", Check(checks::chaos_report)),
         ],
     },
@@ -295,6 +305,9 @@ pub(crate) const GROUPS: &[Group] = &[
     },
 ];
 
+/// Scenarios that wait for servers, sessions and elections more than they work. Two of the others at once would measure the
+/// machine.
+const WAITING: &[&str] = &["masters::", "migration::", "names::", "outage::", "registry::"];
 const REGISTRY: &str = "mainstay-registry";
 const DECISIONS: &str = "mainstay-sentinel-core";
 const PEERS: [&str; 2] = ["--manifest-path", "tests/benches/peers/Cargo.toml"];

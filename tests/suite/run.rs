@@ -9,7 +9,7 @@ use testbed::tree;
 use crate::args::Args;
 use crate::build::{EVERYTHING, Executable, cargo};
 use crate::execute::{Ended, execute};
-use crate::groups::{Group, Kind, Step};
+use crate::groups::{Group, Kind, Modules, Step};
 use crate::mutations;
 use crate::report::Row;
 
@@ -62,7 +62,7 @@ fn run(group: &Group, step: &Step, args: &Args, built: &[Executable], tell: &mut
             command.args(["test", "--doc"]).args(EVERYTHING);
             tell(step.what, tests(execute(step.what, command)));
         }
-        Kind::Package(_) | Kind::Target(..) | Kind::Waits(..) | Kind::Seeds(..) => {
+        Kind::Package(_) | Kind::Target(..) | Kind::Waits(..) | Kind::Part(..) | Kind::Seeds(..) => {
             let meant: Vec<_> = built.iter().filter(|e| step.kind.means(e)).collect();
             if meant.is_empty() {
                 tell(step.what, Outcome::own(Duration::ZERO, Err("no such test was built".to_owned())));
@@ -73,6 +73,15 @@ fn run(group: &Group, step: &Step, args: &Args, built: &[Executable], tell: &mut
                 match step.kind {
                     Kind::Seeds(_, _, seeds) => drop(command.env(testbed::seed::SEEDS, seeds.to_string())),
                     Kind::Waits(_, _, at_once) => drop(command.args(["--test-threads", &at_once.to_string()])),
+                    Kind::Part(_, _, modules, at_once) => {
+                        command.args(["--test-threads", &at_once.to_string()]);
+                        match modules {
+                            Modules::In(modules) => command.args(modules),
+                            Modules::NotIn(modules) => {
+                                command.args(modules.iter().flat_map(|module| ["--skip", module]))
+                            }
+                        };
+                    }
                     _ => {}
                 }
                 tell(&what, tests(execute(&what, command)));

@@ -6,6 +6,7 @@
 //! started here is ended by the `Drop` of its handle, also when the test panics, and then says what it logged.
 
 pub mod cargo;
+pub mod disk;
 pub mod dubbo;
 pub mod hosts;
 pub mod mutation;
@@ -26,6 +27,7 @@ pub mod wait;
 pub mod words;
 pub mod zookeeper;
 
+pub use disk::SmallDisk;
 pub use hosts::Hosts;
 pub use nacos::Nacos;
 pub use place::Place;

@@ -14,7 +14,8 @@
 //! | `names.rs` | the name server is gone |
 //! | `rolling.rs`, `check.rs`, `migration.rs` | processes are replaced, killed, drained, moved to another registry |
 //! | `masters.rs` | masters of Redis and their sentinels are killed, stopped, cut off |
-//! | `flood.rs` | more is asked for than can be done |
+//! | `flood.rs`, `slow.rs` | more is asked for than can be done; streams are asked for and not read |
+//! | `disk.rs` | the disk of a registry of files is full |
 //! | `gateway.rs` | gateways behind nginx, and behind a floating address |
 //! | `combined.rs` | several of these at once |
 
@@ -28,6 +29,8 @@ mod bed;
 mod check;
 #[path = "chaos/combined.rs"]
 mod combined;
+#[path = "chaos/disk.rs"]
+mod disk;
 #[path = "chaos/flood.rs"]
 mod flood;
 #[path = "chaos/gateway.rs"]
@@ -48,6 +51,8 @@ mod outage;
 mod registry;
 #[path = "chaos/rolling.rs"]
 mod rolling;
+#[path = "chaos/slow.rs"]
+mod slow;
 #[path = "chaos/storm.rs"]
 mod storm;
 #[path = "../../registry/tests/conformance/support.rs"]

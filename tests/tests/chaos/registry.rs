@@ -3,7 +3,7 @@
 use std::{ops::Range, time::Duration};
 
 use mainstay::app::RunningApp;
-use testbed::{Nacos, Proxy, Scenario, scenario::Check, zookeeper};
+use testbed::{Nacos, Proxy, Scenario, scenario::Check, seed, zookeeper};
 use tokio::task::spawn_blocking;
 
 use crate::{
@@ -95,6 +95,27 @@ async fn calls_do_not_notice_that_a_session_has_expired() {
     site.consumer.hears_of("cut off").await;
     site.providers.push(cut_off);
     site.noticed_nothing(Done { what: "one does not reach ZooKeeper", span, met: 1, unit: "nodes that went" }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_do_not_notice_that_all_sessions_have_expired() {
+    let scenario = Scenario::new(
+        "calls_do_not_notice_that_all_sessions_have_expired",
+        "No provider reaches ZooKeeper until all sessions are over and nobody is listed; callers reach both.",
+    );
+    let server = zookeeper::Server::start("zookeeper");
+    let proxy = Proxy::start(server.address()).unwrap();
+    let by = |address| format!("zookeeper://{address}/all?session=2000");
+    let site = Site::open(scenario, &by(proxy.addr()), &by(server.address())).await;
+    let from = site.scenario.now();
+    proxy.black_hole();
+    seen_by_a_stranger(&site.url, 0).await;
+    // Longer than those that were listed a moment ago are remembered for.
+    site.consumer.goes_on(seed::rounds(12, 60) * BEFORE).await;
+    proxy.heal();
+    let span = from..site.scenario.now();
+    let done = Done { what: "providers do not reach ZooKeeper", span, met: PROVIDERS, unit: "nodes that went" };
+    site.noticed_nothing(done).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -88,12 +88,17 @@ impl Members {
 
     /// Starts another one on this machine, and waits until it is listed.
     pub(crate) async fn another(&self) -> Member {
-        let member = self.launch(NAMES[0], false, &[]);
+        let member = self.newcomer();
         let mut pause = interval(Duration::from_millis(5));
-        while !member.process.stdout().contains("  registered") {
+        while !member.is_listed() {
             pause.tick().await;
         }
         member
+    }
+
+    /// Starts another one on this machine.
+    pub(crate) fn newcomer(&self) -> Member {
+        self.launch(NAMES[0], false, &[])
     }
 
     fn launch(&self, host: &'static str, wired: bool, more: &[&str]) -> Member {
@@ -164,6 +169,16 @@ impl Member {
     /// What its answers say who gave them.
     pub(crate) fn name(&self) -> String {
         self.process.id().to_string()
+    }
+
+    /// It has said that it is listed.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.process.stdout().contains("  registered")
+    }
+
+    /// How many files and connections it has open; `None` when it has ended.
+    pub(crate) fn open_files(&self) -> Option<usize> {
+        Some(std::fs::read_dir(format!("/proc/{}/fd", self.process.id())).ok()?.count())
     }
 
     /// What stands in front of it.
