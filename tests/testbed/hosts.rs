@@ -76,11 +76,25 @@ impl Hosts {
     /// # Errors
     /// When `nft` refuses.
     pub fn drop_from(&self, from: &str, to: &str) -> io::Result<()> {
+        self.rule(from, to, &[])
+    }
+
+    /// Drops so many of a hundred packets between two hosts, each way by chance: 1 to 99.
+    ///
+    /// # Errors
+    /// When `nft` refuses.
+    pub fn lose_between(&self, a: &str, b: &str, percent: u8) -> io::Result<()> {
+        let some = ["numgen", "random", "mod", "100", "<", &percent.to_string()];
+        self.rule(a, b, &some)?;
+        self.rule(b, a, &some)
+    }
+
+    /// Drops what `from` sends to `to`, and is such.
+    fn rule(&self, from: &str, to: &str, such: &[&str]) -> io::Result<()> {
         let (space, source) = (self.space(to), self.ip(from).to_string());
-        run(&["ip", "netns", "exec", &space, "nft", "add", "rule", "inet", "cut", "in"]
-            .into_iter()
-            .chain(["ip", "saddr", &source, "counter", "drop"])
-            .collect::<Vec<_>>())
+        let (add, of) =
+            (["netns", "exec", &space, "nft", "add", "rule", "inet", "cut", "in"], ["ip", "saddr", &source]);
+        run(&[&["ip"], &add[..], &of, such, &["counter", "drop"]].concat())
     }
 
     /// Drops everything between two hosts.
@@ -222,6 +236,24 @@ mod tests {
         hosts.heal().unwrap();
         a.set_read_timeout(Some(SOON)).unwrap();
         a.read_exact(&mut [0]).unwrap();
+    }
+
+    #[test]
+    fn some_are_lost_and_others_arrive() {
+        let hosts = Hosts::new(&["a", "b"]).unwrap();
+        let socket = |name| hosts.on(name, || std::net::UdpSocket::bind((hosts.ip(name), 0))).unwrap().unwrap();
+        let (a, b) = (socket("a"), socket("b"));
+        b.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        let arrive = |count| {
+            (0..count).for_each(|_| drop(a.send_to(b"x", b.local_addr().unwrap())));
+            std::iter::from_fn(|| b.recv(&mut [0]).ok()).count()
+        };
+        eventually(SOON, "the bridge forwards", || arrive(1) == 1);
+        hosts.lose_between("a", "b", 50).unwrap();
+        // That less than a third of them is lost, or more than two thirds, happens once in a million runs.
+        let arrived = arrive(200);
+        assert!((67..=133).contains(&arrived), "{arrived} of 200");
+        assert_eq!(hosts.dropped("b").unwrap() as usize, 200 - arrived);
     }
 
     #[test]

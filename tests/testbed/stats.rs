@@ -1,4 +1,4 @@
-//! Medians, and ratios taken round by round.
+//! Medians, what is left of disturbed measurements, and ratios taken round by round.
 
 /// The median; NaN of nothing.
 pub fn median(values: impl Iterator<Item = f64>) -> f64 {
@@ -9,6 +9,14 @@ pub fn median(values: impl Iterator<Item = f64>) -> f64 {
         Some((a, b)) => (a + b) / 2.0,
         None => f64::NAN,
     }
+}
+
+/// The lowest tenth's highest: what something takes that nothing else disturbs, since whatever disturbs it makes it slower. NaN of
+/// nothing.
+pub fn undisturbed(values: impl Iterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = values.collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len().saturating_sub(1) / 10).copied().unwrap_or(f64::NAN)
 }
 
 /// The median of the ratios of the rounds.
@@ -25,6 +33,13 @@ mod tests {
         assert_eq!(median([3.0, 1.0, 2.0].into_iter()), 2.0);
         assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), 2.5);
         assert!(median(std::iter::empty()).is_nan());
+    }
+
+    #[test]
+    fn what_is_disturbed_does_not_count() {
+        assert_eq!(undisturbed((0..30).rev().map(f64::from)), 2.0);
+        assert_eq!(undisturbed([7.0].into_iter()), 7.0);
+        assert!(undisturbed(std::iter::empty()).is_nan());
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl Readiness {
     }
 
     /// Takes the registration back, or brings it back. What an operator wants is kept whatever the registry does, and ends
-    /// with the process. Calls that come all the same are served.
+    /// with the process. Callers are sent away, once they have had time to hear of others; calls that come all the same are served.
     pub fn set_offline(&self, offline: bool) {
         self.offline.send_if_modified(|before| {
             let changes = *before != offline;

@@ -12,7 +12,7 @@ use mainstay::server::Server;
 use mainstay::transport::memory;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use testbed::stats::median;
+use testbed::stats::undisturbed;
 
 /// What comes back.
 #[derive(Message, Clone, Debug)]
@@ -38,8 +38,10 @@ impl Echo for Service {
 }
 
 const INSTANCES: u16 = 10;
-/// Calls of one turn.
-const CALLS: u32 = 4000;
+/// Calls of one turn: few, so that many turns are over before the machine does something else.
+const CALLS: u32 = 250;
+/// Turns of a round.
+const TURNS: usize = 16;
 
 /// What a stack adds to a bare call, in nanoseconds.
 pub(crate) struct Stacks {
@@ -58,7 +60,8 @@ pub(crate) struct Stacks {
 
 type Builder = ConnectBuilder<EchoClient>;
 
-/// Measures all stacks in turns: medians of the rounds.
+/// Measures all stacks in turns. A machine that others use disturbs many of them, and makes each of these slower, by more than
+/// a stack costs: what counts is the time of those that it left alone.
 pub(crate) async fn measure(rounds: usize) -> Stacks {
     let (near, far) = memory();
     let server = Server::new().serve(EchoServer::new(Service)).start(far);
@@ -87,19 +90,17 @@ pub(crate) async fn measure(rounds: usize) -> Stacks {
         client(&|b| b.breaker(None).outliers(None)).await,
         bare.with(timeout(Duration::from_secs(5))),
     ];
-    let (mut alone, mut more) = (Vec::new(), [const { Vec::new() }; 5]);
-    let mut before = run(&bare).await;
-    for _ in 0..rounds {
-        for (client, more) in stacks.iter().zip(&mut more) {
-            let (stacked, after) = (run(client).await, run(&bare).await);
-            alone.push(after);
-            more.push(stacked - (before + after) / 2.0);
-            before = after;
+    let (mut alone, mut stacked) = (Vec::new(), [const { Vec::new() }; 5]);
+    for _ in 0..rounds * TURNS {
+        alone.push(run(&bare).await);
+        for (client, times) in stacks.iter().zip(&mut stacked) {
+            times.push(run(client).await);
         }
     }
     drop(server);
-    let [full, unruled, default, unwatched, told] = more.map(|all| median(all.into_iter()));
-    Stacks { bare: median(alone.into_iter()), full, unruled, default, unwatched, told }
+    let bare = undisturbed(alone.into_iter());
+    let [full, unruled, default, unwatched, told] = stacked.map(|times| undisturbed(times.into_iter()) - bare);
+    Stacks { bare, full, unruled, default, unwatched, told }
 }
 
 /// A config centre with a rule that looks at each call, and leaves all instances.

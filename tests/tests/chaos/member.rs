@@ -6,7 +6,7 @@ use tokio::{task::spawn_blocking, time::interval};
 
 use crate::bed::{
     load::Called,
-    members::{Member, Members},
+    members::{CALLER, Member, Members},
     noticed::{Fault, HANGS, is_hardly_noticed},
 };
 
@@ -19,6 +19,10 @@ enum Ails {
     Erring,
     /// All packets between it and who calls are dropped.
     BlackHoled,
+    /// What it sends to who calls is dropped; what it is sent arrives.
+    Mute,
+    /// A tenth of the packets between it and who calls is lost.
+    Lossy,
     /// SIGSTOP.
     Stopped,
     /// Stopped and not, a second each.
@@ -31,6 +35,8 @@ impl Fault for Ails {
             Self::Slow => "each answer of one takes 200 ms",
             Self::Erring => "half of the answers of one are UNAVAILABLE",
             Self::BlackHoled => "packets to and from one are dropped",
+            Self::Mute => "packets from one are dropped, and those to it arrive",
+            Self::Lossy => "a tenth of the packets to and from one is lost",
             Self::Stopped => "one is stopped",
             Self::Flapping => "one is stopped and not, a second each",
         }
@@ -40,9 +46,15 @@ impl Fault for Ails {
         match self {
             Self::Slow => drop(member.frail().ail(200, 0).await.unwrap()),
             Self::Erring => drop(member.frail().ail(0, 50).await.unwrap()),
-            Self::BlackHoled => {
+            Self::BlackHoled | Self::Mute | Self::Lossy => {
                 let (hosts, host) = (members.hosts.clone().unwrap(), member.host);
-                spawn_blocking(move || hosts.drop_between("caller", host)).await.unwrap().unwrap();
+                let ails = *self;
+                let cut = move || match ails {
+                    Self::Mute => hosts.drop_from(host, CALLER),
+                    Self::Lossy => hosts.lose_between(host, CALLER, 10),
+                    _ => hosts.drop_between(host, CALLER),
+                };
+                spawn_blocking(cut).await.unwrap().unwrap();
             }
             Self::Stopped => member.process.stop().unwrap(),
             Self::Flapping => {
@@ -64,6 +76,7 @@ impl Fault for Ails {
             Self::Slow => hung.filter(|call| call.came.as_ref() == Ok(&member.name())).count() as u64,
             Self::Erring => member.frail().seen().await.unwrap().failed,
             Self::BlackHoled if members.hosts.as_ref().unwrap().dropped(member.host).unwrap() == 0 => 0,
+            Self::Mute | Self::Lossy => return (members.hosts.as_ref().unwrap().dropped(CALLER).unwrap(), "packets"),
             Self::BlackHoled | Self::Stopped | Self::Flapping => hung.count() as u64,
         };
         (count, "calls")
@@ -83,6 +96,16 @@ fn a_member_that_errs_is_hardly_noticed() {
 #[test]
 fn a_member_that_a_black_hole_swallowed_is_hardly_noticed() {
     is_hardly_noticed("a_member_that_a_black_hole_swallowed_is_hardly_noticed", Ails::BlackHoled, &Members::apart());
+}
+
+#[test]
+fn a_member_that_hears_and_is_not_heard_is_hardly_noticed() {
+    is_hardly_noticed("a_member_that_hears_and_is_not_heard_is_hardly_noticed", Ails::Mute, &Members::apart());
+}
+
+#[test]
+fn a_member_that_loses_packets_is_hardly_noticed() {
+    is_hardly_noticed("a_member_that_loses_packets_is_hardly_noticed", Ails::Lossy, &Members::apart());
 }
 
 #[test]

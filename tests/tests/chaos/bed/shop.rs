@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, process::Command, time::Duration};
 
+use rustix::process::Signal;
 use testbed::{Process, tree};
 use tokio::sync::watch;
 
@@ -52,19 +53,21 @@ impl Shop {
                 let old = all.remove(0);
                 all.push(new);
                 self.tell_sites();
+                old.process.signal(Signal::TERM).unwrap();
                 self.ends(role, old);
             }
         }
         (ROLES.len() * EACH) as u64
     }
 
-    /// Ends all, callers first, and answers what was put aside, and how often.
+    /// Ends all at once, and answers what was put aside, and how often. Nobody calls any more.
     pub(crate) fn close(&mut self) -> BTreeMap<String, u32> {
-        for role in ROLES.into_iter().rev() {
-            for one in self.all.remove(role).unwrap_or_default() {
-                self.ends(role, one);
-            }
-        }
+        let all: Vec<_> = std::mem::take(&mut self.all)
+            .into_iter()
+            .flat_map(|(role, all)| all.into_iter().map(move |one| (role, one)))
+            .collect();
+        all.iter().for_each(|(_, one)| one.process.signal(Signal::TERM).unwrap());
+        all.into_iter().for_each(|(role, one)| self.ends(role, one));
         std::mem::take(&mut self.held)
     }
 
@@ -74,8 +77,9 @@ impl Shop {
         One { process: Process::spawn(role, command).unwrap(), address: String::new() }
     }
 
+    /// Waits for the end of one that was told to end.
     fn ends(&mut self, role: &str, mut one: One) {
-        let status = one.process.end(SOON);
+        let status = one.process.wait(SOON);
         // Streams have no end of their own: who serves them cuts them.
         let may_cut = role != "member";
         assert!(status.success() || (may_cut && status.code() == Some(CUT)), "a {role} ended with {status}");
