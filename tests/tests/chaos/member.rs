@@ -21,7 +21,7 @@ enum Ails {
     BlackHoled,
     /// What it sends to who calls is dropped; what it is sent arrives.
     Mute,
-    /// A tenth of the packets between it and who calls is lost.
+    /// A fifth of the packets between it and who calls is lost.
     Lossy,
     /// SIGSTOP.
     Stopped,
@@ -36,7 +36,7 @@ impl Fault for Ails {
             Self::Erring => "half of the answers of one are UNAVAILABLE",
             Self::BlackHoled => "packets to and from one are dropped",
             Self::Mute => "packets from one are dropped, and those to it arrive",
-            Self::Lossy => "a tenth of the packets to and from one is lost",
+            Self::Lossy => "a fifth of the packets to and from one is lost",
             Self::Stopped => "one is stopped",
             Self::Flapping => "one is stopped and not, a second each",
         }
@@ -51,7 +51,7 @@ impl Fault for Ails {
                 let ails = *self;
                 let cut = move || match ails {
                     Self::Mute => hosts.drop_from(host, CALLER),
-                    Self::Lossy => hosts.lose_between(host, CALLER, 10),
+                    Self::Lossy => hosts.lose_between(host, CALLER, 20),
                     _ => hosts.drop_between(host, CALLER),
                 };
                 spawn_blocking(cut).await.unwrap().unwrap();
@@ -76,7 +76,10 @@ impl Fault for Ails {
             Self::Slow => hung.filter(|call| call.came.as_ref() == Ok(&member.name())).count() as u64,
             Self::Erring => member.frail().seen().await.unwrap().failed,
             Self::BlackHoled if members.hosts.as_ref().unwrap().dropped(member.host).unwrap() == 0 => 0,
-            Self::Mute | Self::Lossy => return (members.hosts.as_ref().unwrap().dropped(CALLER).unwrap(), "packets"),
+            Self::Mute | Self::Lossy => {
+                let dropped = |to| members.hosts.as_ref().unwrap().dropped(to).unwrap();
+                return (dropped(CALLER) + dropped(member.host), "packets");
+            }
             Self::BlackHoled | Self::Stopped | Self::Flapping => hung.count() as u64,
         };
         (count, "calls")
