@@ -173,6 +173,7 @@ fn on_return(rng: &mut Rng) -> Setup {
 fn fenced(rng: &mut Rng) -> Setup {
     let mut setup = plain(rng);
     setup.settings.fencing = Fencing::Command { script: "fence".into() };
+    setup.one_master = true;
     setup
 }
 
