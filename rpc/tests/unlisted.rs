@@ -34,7 +34,7 @@ impl Told {
     fn lists<'a>(&self, apps: impl IntoIterator<Item = &'a RunningApp>) {
         let instance = |app: &RunningApp| {
             let at = app.address();
-            Arc::new(Instance::new("desk", &at.ip().to_string(), at.port()).with_id(InstanceId::new(at.to_string())))
+            Arc::new(Instance::new("desk", at.ip().to_string(), at.port()).with_id(InstanceId::new(at.to_string())))
         };
         self.0.publish(apps.into_iter().map(instance).collect::<InstanceSet>(), &BTreeMap::new());
     }
@@ -56,7 +56,7 @@ impl Discover for Told {
 
 async fn app(hub: &Hub, name: &'static str) -> RunningApp {
     let app = App::new("desk").with_hub(hub.clone()).serve(DeskServer::new(Clerk(name)));
-    app.drain(Duration::ZERO, LONG).start().await.unwrap()
+    app.drain(Duration::ZERO, LONG).start().await.expect("it starts")
 }
 
 fn names(client: &DeskClient) -> usize {
