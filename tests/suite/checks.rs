@@ -3,6 +3,7 @@
 mod chaos;
 mod licence;
 mod matrix;
+mod packed;
 
 pub(crate) use chaos::{chaos_report, copied, no_records};
 pub(crate) use matrix::dubbo_matrix;
@@ -64,7 +65,8 @@ pub(crate) fn rust_version() -> Result<(), String> {
         let mut check = Command::new("cargo");
         check.current_dir(tree::root()).env_remove("CARGO").env_remove("RUSTUP_TOOLCHAIN");
         check.args([&format!("+{toolchain}"), "check", "--quiet", "--all-features", "--target-dir"]);
-        said(check.arg(tree::target().join("lowest")).args(published(&metadata)))?;
+        let names = published(&metadata).filter_map(|p| p["name"].as_str());
+        said(check.arg(tree::target().join("lowest")).args(names.flat_map(|name| ["--package", name])))?;
     }
     Ok(())
 }
@@ -72,10 +74,9 @@ pub(crate) fn rust_version() -> Result<(), String> {
 /// Each published package can be packed, and what was packed compiles without the rest of the tree.
 pub(crate) fn package() -> Result<(), String> {
     let metadata = metadata()?;
-    let mut pack = cargo();
-    // An uncommitted change does not matter here.
-    pack.args(["package", "--quiet", "--allow-dirty"]).args(published(&metadata));
-    said(pack).map(|_| ())
+    let packages: Option<Vec<_>> =
+        published(&metadata).map(|p| Some((p["name"].as_str()?, p["version"].as_str()?))).collect();
+    packed::compile(&packages.ok_or("a package without a name or a version")?)
 }
 
 fn metadata() -> Result<Value, String> {
@@ -88,11 +89,10 @@ fn packages(metadata: &Value) -> impl Iterator<Item = &Value> {
     metadata["packages"].as_array().into_iter().flatten()
 }
 
-/// `--package NAME` for each package of the workspace that may be published.
-fn published(metadata: &Value) -> Vec<String> {
+/// The packages of the workspace that may be published.
+fn published(metadata: &Value) -> impl Iterator<Item = &Value> {
     let members: Vec<&Value> = metadata["workspace_members"].as_array().into_iter().flatten().collect();
-    let ours = packages(metadata).filter(|p| members.contains(&&p["id"]) && p["publish"] != serde_json::json!([]));
-    ours.filter_map(|p| p["name"].as_str()).flat_map(|name| ["--package".to_owned(), name.to_owned()]).collect()
+    packages(metadata).filter(move |p| members.contains(&&p["id"]) && p["publish"] != serde_json::json!([]))
 }
 
 fn objection(package: &Value, allowed: &[String]) -> Option<String> {
@@ -142,7 +142,7 @@ mod tests {
         let metadata = json!({"workspace_members": ["a", "b"], "packages": [
             {"id": "a", "name": "open", "publish": null}, {"id": "b", "name": "closed", "publish": []},
             {"id": "c", "name": "foreign", "publish": null}]});
-        assert_eq!(published(&metadata), ["--package", "open"]);
+        assert!(published(&metadata).map(|p| &p["name"]).eq(["open"]));
     }
 
     #[test]
