@@ -2,6 +2,7 @@
 
 use mainstay::{
     app::RunningApp,
+    call::Streaming,
     prelude::*,
     registry::{
         Changes, Discover, Feed, Hub, Instance, InstanceId, InstanceSet, LeaseState, Lookup, MemoryRegistry, Survey,
@@ -14,6 +15,8 @@ use tokio::time::timeout;
 trait Desk {
     #[rpc(idempotent)]
     async fn who(&self) -> Result<String>;
+    /// Says it once, and stays.
+    async fn stay(&self) -> Result<Streaming<String>>;
 }
 
 struct Clerk(&'static str);
@@ -21,6 +24,17 @@ struct Clerk(&'static str);
 impl Desk for Clerk {
     async fn who(&self) -> Result<String> {
         Ok(self.0.to_owned())
+    }
+
+    async fn stay(&self) -> Result<Streaming<String>> {
+        let (sender, names) = Streaming::channel(1);
+        let name = self.0.to_owned();
+        tokio::spawn(async move {
+            if sender.send(name).await.is_ok() {
+                sender.closed().await;
+            }
+        });
+        Ok(names)
     }
 }
 
@@ -92,11 +106,19 @@ async fn whoever_answers_is_called_on_until_it_says_goodbye() {
         client.who().await.unwrap();
     }
 
-    // An operator takes one out: it goes on serving, and sends its callers away.
+    // An operator takes one out: it goes on serving, and sends its callers away, also one that has a stream there.
     let [one, two] = apps;
+    let mut streams = Vec::new();
+    let mut by = String::new();
+    while by != "one" {
+        let mut stream = client.stay().await.unwrap();
+        by = stream.next().await.unwrap().unwrap();
+        streams.push(stream);
+    }
     one.readiness().set_offline(true);
     known(&client, 1).await;
     assert_eq!((client.who().await.unwrap(), one.readiness().registration()), ("two".to_owned(), LeaseState::Offline));
+    drop(streams);
     two.drain().await;
     known(&client, 0).await;
     let status = client.who().await.unwrap_err().into_status();
