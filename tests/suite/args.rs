@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use crate::groups::{Group, When};
 
 pub(crate) const USAGE: &str = "\
-cargo suite [--quick | --long] [--seeds N] [--report DIR] [--yes] [NAME…]
+cargo suite [--quick | --long] [--seeds N] [--report DIR] [--rows FILE] [--yes] [NAME…]
 
   NAME…    only these groups (`--list` names them)
   --quick  only what needs no real server or foreign peer
   --long   more seeds, longer runs, the benchmark too, and groups that else run only by name
   --seeds  run simulations with so many seeds a scenario, instead of 10000, or 50 with a network
   --report write what the scenarios of the group `chaos` showed to this folder
+  --rows   write the table of groups to this file, as JSON, instead of printing it
   --yes    install missing Debian packages without asking
   --list   the groups and what they need, nothing run";
 
@@ -27,6 +28,7 @@ pub(crate) struct Args {
     pub(crate) help: bool,
     pub(crate) seeds: Option<u64>,
     pub(crate) report: Option<PathBuf>,
+    pub(crate) rows: Option<PathBuf>,
     names: Vec<String>,
 }
 
@@ -46,6 +48,10 @@ pub(crate) fn parse(args: impl Iterator<Item = String>, groups: &[Group]) -> Res
             "--report" => match args.next() {
                 Some((_, dir)) if !dir.starts_with('-') => parsed.report = Some(dir.into()),
                 _ => return Err(format!("--report wants a folder\n\n{USAGE}")),
+            },
+            "--rows" => match args.next() {
+                Some((_, file)) if !file.starts_with('-') => parsed.rows = Some(file.into()),
+                _ => return Err(format!("--rows wants a file\n\n{USAGE}")),
             },
             "--yes" | "-y" => parsed.yes = true,
             "--list" => parsed.list = true,
@@ -67,6 +73,14 @@ pub(crate) fn parse(args: impl Iterator<Item = String>, groups: &[Group]) -> Res
 }
 
 impl Args {
+    /// What makes another suite run these groups as this one would.
+    pub(crate) fn of(&self, groups: &[&Group]) -> Vec<String> {
+        let said = [(self.quick, "--quick"), (self.long, "--long"), (self.yes, "--yes")];
+        let said = said.into_iter().filter(|(said, _)| *said).map(|(_, flag)| flag.to_owned());
+        let seeds = self.seeds.iter().flat_map(|seeds| ["--seeds".to_owned(), seeds.to_string()]);
+        said.chain(seeds).chain(groups.iter().map(|g| g.name.to_owned())).collect()
+    }
+
     /// The groups to run: the named ones or all, without those that nothing is left of.
     pub(crate) fn chosen<'a>(&self, groups: &'a [Group]) -> Vec<&'a Group> {
         let named = |g: &&Group| self.names.is_empty() || self.names.iter().any(|n| n == g.name);
@@ -131,6 +145,15 @@ mod tests {
         ] {
             assert!(parsed(line).unwrap_err().contains(wrong), "{line}");
         }
+    }
+
+    #[test]
+    fn another_suite_is_asked_for_the_same() {
+        let args = parsed("--long --seeds 7 --yes house shop").unwrap();
+        let chosen = args.chosen(GROUPS);
+        assert_eq!(args.of(&chosen[..1]), ["--long", "--yes", "--seeds", "7", "house"]);
+        assert_eq!(parsed("house --rows out.json").unwrap().rows, Some("out.json".into()));
+        assert!(parsed("--rows").unwrap_err().contains("wants a file"));
     }
 
     #[test]

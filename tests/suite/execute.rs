@@ -18,21 +18,21 @@ pub(crate) struct Ended {
     pub(crate) left: Vec<String>,
 }
 
-/// Runs it; what it prints goes to `log`.
-pub(crate) fn execute(mut command: Command, log: &Path, patience: Duration) -> Ended {
+/// Runs it; what it prints goes to `log`. A child that goes on beside it is left alone.
+pub(crate) fn execute(mut command: Command, log: &Path, patience: Duration, beside: Option<u32>) -> Ended {
     let start = Instant::now();
     let status = started(&mut command, log).and_then(|mut child| {
         let ended = poll(patience, || child.try_wait().transpose());
         match ended {
             Some(status) => status.map_err(|e| format!("waiting for it: {e}")),
             None => {
-                reap::end_descendants();
+                reap::end_descendants(beside);
                 Err(format!("ended after {} minutes", patience.as_secs() / 60))
             }
         }
     });
     let text = fs::read(log).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();
-    Ended { status, text, time: start.elapsed(), left: reap::left_behind() }
+    Ended { status, text, time: start.elapsed(), left: reap::left_behind(beside) }
 }
 
 fn started(command: &mut Command, log: &Path) -> Result<Child, String> {

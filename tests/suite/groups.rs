@@ -8,8 +8,20 @@ use crate::needs::Need;
 pub(crate) struct Group {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
+    pub(crate) pace: Pace,
     pub(crate) needs: &'static [Need],
     pub(crate) steps: &'static [Step],
+}
+
+/// What a group does with the machine: what builds is done beside what waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// Compilers take all there is.
+    Builds,
+    /// It waits, for servers that start, sessions that expire and elections, more than it works.
+    Waits,
+    /// It works or measures: with company it would be neither faster nor right.
+    Alone,
 }
 
 /// When a step runs.
@@ -72,8 +84,9 @@ const TESTS: &str = "mainstay-tests";
 pub(crate) const GROUPS: &[Group] = &[
     Group {
         name: "house",
-        about: "format, lints, documentation, licences, packaging, and the rules of the house",
-        needs: &[Need::LowestRust],
+        about: "format, lints, documentation, licences, packaging, a user's project, and the rules of the house",
+        pace: Pace::Builds,
+        needs: &[Need::LowestRust, Need::Debian { program: "curl", package: "curl" }],
         steps: &[
             step(Always, "format", Cargo(&["fmt", "--all", "--check"], &[])),
             step(
@@ -112,11 +125,14 @@ pub(crate) const GROUPS: &[Group] = &[
             step(Long, "the benchmark runs", Cargo(&["bench-rpc", "--rounds", "1", "--seconds", "0.2"], &[])),
             step(Long, "the benchmark of layers runs", Cargo(&["bench-layers", "--rounds", "1"], &[])),
             step(Always, "documentation examples", Docs),
+            step(Always, "a user's project", Target(TESTS, "project")),
+            step(Always, "the demo is built", Cargo(&DEMO, &[])),
         ],
     },
     Group {
         name: "testbed",
         about: "the test bed's own tests: processes, fault proxy, network namespaces",
+        pace: Pace::Waits,
         needs: &[
             Need::Debian { program: "ip", package: "iproute2" },
             Need::Debian { program: "nft", package: "nftables" },
@@ -131,6 +147,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group {
         name: "registry",
         about: "ports, controller, adapters and the conformance suite",
+        pace: Pace::Alone,
         needs: &[],
         steps: &[
             step(Always, "registry", Package(REGISTRY)),
@@ -140,6 +157,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group {
         name: "simulation",
         about: "registrations, what consumers believe, and the path of a call, in simulated worlds with faults",
+        pace: Pace::Alone,
         needs: &[],
         steps: &[
             step(Real, "the registry's decisions, 10 000 seeds a scenario", Seeds(REGISTRY, "simulation", 10_000)),
@@ -149,6 +167,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group {
         name: "spine",
         about: "the macros and a call from the trait to the socket and back",
+        pace: Pace::Alone,
         needs: &[Need::GoInterop, Need::PythonGrpc, Need::Debian { program: "curl", package: "curl" }],
         steps: &[
             step(Always, "macros", Package("mainstay-codegen")),
@@ -161,6 +180,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group {
         name: "dubbo",
         about: "peers of Apache Dubbo, called and calling",
+        pace: Pace::Waits,
         needs: &[
             Need::DubboJava,
             Need::DubboGo,
@@ -179,6 +199,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group {
         name: "registries",
         about: "the registry on real servers of ZooKeeper and Nacos, through their deaths and cuts",
+        pace: Pace::Waits,
         needs: &[
             Need::Debian { program: "java", package: "default-jre-headless" },
             Need::Debian { program: "zooinspector", package: "zookeeper" },
@@ -200,6 +221,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group {
         name: "sentinel",
         about: "the sentinel: its decisions, its port, its loop, and failovers of real Redis servers",
+        pace: Pace::Waits,
         needs: &[
             Need::Debian { program: "redis-server", package: "redis-server" },
             Need::Debian { program: "redis-sentinel", package: "redis-sentinel" },
@@ -240,6 +262,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group {
         name: "gateway",
         about: "the gateway: its parts, and the program with services, callers and attackers around it",
+        pace: Pace::Alone,
         needs: &[
             Need::Debian { program: "curl", package: "curl" },
             Need::Debian { program: "redis-server", package: "redis-server" },
@@ -269,6 +292,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group {
         name: "chaos",
         about: "scenarios: things go wrong around what is at work, as processes, disks and networks really do",
+        pace: Pace::Alone,
         needs: &[
             Need::Debian { program: "ip", package: "iproute2" },
             Need::Debian { program: "nft", package: "nftables" },
@@ -289,17 +313,18 @@ pub(crate) const GROUPS: &[Group] = &[
     },
     Group {
         name: "shop",
-        about: "the examples, the demo unattended, and a user's project",
+        about: "the examples, and the demo unattended",
+        pace: Pace::Alone,
         needs: &[],
         steps: &[
             step(Always, "examples", Package("mainstay-examples")),
-            step(Always, "a user's project", Target(TESTS, "project")),
             step(Always, "the demo, unattended", Cargo(&["demo", "--check"], &[])),
         ],
     },
     Group {
         name: "mutations",
         about: "the product broken on purpose, which its tests must notice; only by name, or with --long",
+        pace: Pace::Alone,
         needs: &[],
         steps: &[step(Asked, "mutations", Mutations)],
     },
@@ -311,3 +336,5 @@ const WAITING: &[&str] = &["masters::", "migration::", "names::", "outage::", "r
 const REGISTRY: &str = "mainstay-registry";
 const DECISIONS: &str = "mainstay-sentinel-core";
 const PEERS: [&str; 2] = ["--manifest-path", "tests/benches/peers/Cargo.toml"];
+/// What `cargo demo` builds before it runs.
+const DEMO: [&str; 7] = ["build", "--quiet", "--profile", "demo", "--package", "mainstay-examples", "--bin=shop"];

@@ -5,6 +5,7 @@
 //! row in `groups.rs`.
 
 mod args;
+mod beside;
 mod build;
 mod checks;
 mod execute;
@@ -17,7 +18,11 @@ mod run;
 use std::process::ExitCode;
 
 use args::Args;
+use beside::Beside;
+use build::Executable;
+use groups::{Group, Pace};
 use report::Report;
+use run::Run;
 use testbed::reap;
 
 fn main() -> ExitCode {
@@ -41,7 +46,7 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     match suite(&args) {
-        Ok(report) => report.close(),
+        Ok(report) => report.close(args.rows.as_deref()),
         Err(code) => code,
     }
 }
@@ -50,12 +55,16 @@ fn suite(args: &Args) -> Result<Report, ExitCode> {
     let chosen = args.chosen(groups::GROUPS);
     let mut report = Report::new();
     needs::debian(&chosen, args)?;
-    for failed in needs::peers(&chosen, args) {
-        report.failed("needs", &failed);
-    }
     // A group may build for itself what it runs.
     let any = chosen.iter().any(|g| g.steps.iter().any(|s| args.runs(g.name, s.when) && s.kind.is_built_before()));
-    let built = match if any { build::tests() } else { Ok(Vec::new()) } {
+    // Peers are mostly waited for, so the tests are built beside.
+    let (lacking, built) = std::thread::scope(|scope| {
+        let peers = scope.spawn(|| needs::peers(&chosen, args));
+        let built = if any { build::tests() } else { Ok(Vec::new()) };
+        (peers.join().unwrap_or_else(|_| vec!["installing peers panicked".to_owned()]), built)
+    });
+    lacking.iter().for_each(|failed| report.failed("needs", failed));
+    let built = match built {
         Ok(built) => built,
         Err(e) => {
             // Without the executables the rest would only repeat it.
@@ -63,9 +72,7 @@ fn suite(args: &Args) -> Result<Report, ExitCode> {
             return Ok(report);
         }
     };
-    for group in &chosen {
-        report.add(run::group(group, args, &built));
-    }
+    groups(&chosen, args, &built, &mut report);
     if let Some(folder) = &args.report
         && let Err(e) = checks::copied(folder)
     {
@@ -76,4 +83,27 @@ fn suite(args: &Args) -> Result<Report, ExitCode> {
         report.failed("house", &format!("tests that no group runs: {}", strays.join(", ")));
     }
     Ok(report)
+}
+
+/// Runs the groups: first those that wait, with those that build beside them.
+fn groups(chosen: &[&Group], args: &Args, built: &[Executable], report: &mut Report) {
+    let (builds, others) = beside::shared(chosen);
+    let mut company = None;
+    if !builds.is_empty() {
+        match Beside::begin(&builds, args) {
+            Ok(begun) => company = Some(begun),
+            Err(e) => report.failed("house", &e),
+        }
+    }
+    for group in others {
+        if group.pace == Pace::Alone
+            && let Some(company) = company.take()
+        {
+            company.ended(report);
+        }
+        report.add(Run { args, built, beside: company.as_ref().map(Beside::pid) }.group(group));
+    }
+    if let Some(company) = company {
+        company.ended(report);
+    }
 }

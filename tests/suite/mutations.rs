@@ -100,6 +100,6 @@ impl Bench {
         if let Some(seeds) = mutation.seeds {
             command.env(testbed::seed::SEEDS, seeds.to_string());
         }
-        Ok(execute(command, &self.logs.join(format!("{}.log", mutation.name)), PATIENCE))
+        Ok(execute(command, &self.logs.join(format!("{}.log", mutation.name)), PATIENCE, None))
     }
 }

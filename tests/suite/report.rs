@@ -1,7 +1,10 @@
 //! What is printed: the table of groups, and the closing line.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
+
+use serde_json::{Value, json};
 
 use crate::groups::Group;
 use crate::needs::Need;
@@ -15,7 +18,7 @@ pub(crate) struct Row {
     pub(crate) failed: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct Report {
     rows: Vec<Row>,
     complaints: Vec<String>,
@@ -45,10 +48,48 @@ impl Report {
         }
     }
 
-    /// Prints the table and the closing line.
-    pub(crate) fn close(&self) -> ExitCode {
-        print!("{}", self.text());
+    /// Takes over what another suite wrote.
+    pub(crate) fn read(&mut self, file: &Path) -> Result<(), String> {
+        let text = std::fs::read_to_string(file).map_err(|e| e.to_string())?;
+        let other = Report::from_json(&text).ok_or("not the table of a suite")?;
+        self.rows.extend(other.rows);
+        self.complaints.extend(other.complaints);
+        Ok(())
+    }
+
+    /// Prints the table and the closing line, or writes them to a file.
+    pub(crate) fn close(&self, file: Option<&Path>) -> ExitCode {
+        let written = file.map_or(Ok(()), |file| std::fs::write(file, self.to_json().to_string()));
+        match (file, written) {
+            (None, _) => print!("{}", self.text()),
+            (Some(file), Err(e)) => {
+                eprintln!("writing {}: {e}", file.display());
+                return ExitCode::FAILURE;
+            }
+            (Some(_), Ok(())) => {}
+        }
         if self.sum(|r| r.failed) == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+
+    fn to_json(&self) -> Value {
+        let row =
+            |r: &Row| json!({"name": r.name, "seconds": r.time.as_secs_f64(), "passed": r.passed, "failed": r.failed});
+        json!({"groups": self.rows.iter().map(row).collect::<Vec<_>>(), "complaints": self.complaints})
+    }
+
+    fn from_json(text: &str) -> Option<Report> {
+        let value: Value = serde_json::from_str(text).ok()?;
+        let row = |r: &Value| {
+            Some(Row {
+                name: r["name"].as_str()?.to_owned(),
+                time: Duration::try_from_secs_f64(r["seconds"].as_f64()?).ok()?,
+                passed: r["passed"].as_u64()?,
+                failed: r["failed"].as_u64()?,
+            })
+        };
+        let rows = value["groups"].as_array()?.iter().map(row).collect::<Option<_>>()?;
+        let complaints = value["complaints"].as_array()?.iter().map(|c| Some(c.as_str()?.to_owned()));
+        Some(Report { rows, complaints: complaints.collect::<Option<_>>()? })
     }
 
     fn text(&self) -> String {
@@ -109,6 +150,15 @@ mod tests {
         report.add(row("house", 3, 0));
         report.add(row("spine", 40, 2));
         assert!(report.text().ends_with("\n43 passed, 2 failed\n"), "{}", report.text());
+    }
+
+    #[test]
+    fn what_another_suite_wrote_is_taken_over() {
+        let mut report = Report::new();
+        report.add(Row { time: Duration::from_millis(1_500), ..row("house", 3, 1) });
+        report.failed("build", "no");
+        assert_eq!(Report::from_json(&report.to_json().to_string()), Some(report));
+        assert_eq!(Report::from_json("{\"groups\": [{\"name\": \"house\"}], \"complaints\": []}"), None);
     }
 
     #[test]

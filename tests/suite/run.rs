@@ -18,20 +18,91 @@ const PATIENCE: Duration = Duration::from_secs(20 * 60);
 /// How many lines of a failing step are shown.
 const SHOWN: usize = 200;
 
-pub(crate) fn group(group: &Group, args: &Args, built: &[Executable]) -> Row {
-    println!("\n{}: {}", group.name, group.about);
-    let start = Instant::now();
-    let mut row = Row { name: group.name.to_owned(), ..Row::default() };
-    let mut tell = |what: &str, outcome: Outcome| {
-        outcome.print(what);
-        row.passed += outcome.passed;
-        row.failed += outcome.failed;
-    };
-    for step in group.steps.iter().filter(|s| args.runs(group.name, s.when)) {
-        run(group, step, args, built, &mut tell);
+/// How groups are run.
+#[derive(Debug)]
+pub(crate) struct Run<'a> {
+    pub(crate) args: &'a Args,
+    pub(crate) built: &'a [Executable],
+    /// A child that goes on beside them.
+    pub(crate) beside: Option<u32>,
+}
+
+impl Run<'_> {
+    pub(crate) fn group(&self, group: &Group) -> Row {
+        println!("\n{}: {}", group.name, group.about);
+        let start = Instant::now();
+        let mut row = Row { name: group.name.to_owned(), ..Row::default() };
+        let mut tell = |what: &str, outcome: Outcome| {
+            outcome.print(what);
+            row.passed += outcome.passed;
+            row.failed += outcome.failed;
+        };
+        for step in group.steps.iter().filter(|s| self.args.runs(group.name, s.when)) {
+            self.step(group, step, &mut tell);
+        }
+        row.time = start.elapsed();
+        row
     }
-    row.time = start.elapsed();
-    row
+
+    fn step(&self, group: &Group, step: &Step, tell: &mut dyn FnMut(&str, Outcome)) {
+        match step.kind {
+            Kind::Check(check) => {
+                let start = Instant::now();
+                let done = check();
+                tell(step.what, Outcome::own(start.elapsed(), done));
+            }
+            Kind::Mutations => mutations::all(&mut |what, time, done| tell(what, Outcome::own(time, done))),
+            Kind::Cargo(words, env) => {
+                let mut command = cargo();
+                command.args(words).envs(env.iter().copied());
+                tell(step.what, one_check(self.executed(group, step.what, command)));
+            }
+            Kind::Docs => {
+                let mut command = cargo();
+                command.args(["test", "--doc"]).args(EVERYTHING);
+                tell(step.what, tests(self.executed(group, step.what, command)));
+            }
+            Kind::Package(_) | Kind::Target(..) | Kind::Waits(..) | Kind::Part(..) | Kind::Seeds(..) => {
+                let meant: Vec<_> = self.built.iter().filter(|e| step.kind.means(e)).collect();
+                if meant.is_empty() {
+                    tell(step.what, Outcome::own(Duration::ZERO, Err("no such test was built".to_owned())));
+                }
+                for e in &meant {
+                    let one = meant.len() == 1;
+                    let what = if one { step.what.to_owned() } else { format!("{}: {}", step.what, e.target) };
+                    tell(&what, tests(self.executed(group, &what, of_step(&step.kind, e))));
+                }
+            }
+        }
+    }
+
+    fn executed(&self, group: &Group, what: &str, mut command: Command) -> Ended {
+        if self.args.long {
+            command.env(testbed::seed::LONG, "1");
+        }
+        if let Some(seeds) = self.args.seeds {
+            command.env(testbed::seed::SEEDS, seeds.to_string());
+        }
+        execute(command, &log(group, what), PATIENCE, self.beside)
+    }
+}
+
+/// A test executable, run as its step wants it.
+fn of_step(kind: &Kind, executable: &Executable) -> Command {
+    let mut command = as_under_cargo(executable);
+    match *kind {
+        Kind::Seeds(_, _, seeds) => drop(command.env(testbed::seed::SEEDS, seeds.to_string())),
+        Kind::Waits(_, _, at_once) => drop(command.args(["--test-threads", &at_once.to_string()])),
+        Kind::Part(_, _, modules, at_once) => {
+            command.args(["--test-threads", &at_once.to_string()]);
+            match modules {
+                Modules::In(modules) => command.args(modules),
+                Modules::NotIn(modules) => command.args(modules.iter().flat_map(|module| ["--skip", module])),
+            };
+        }
+        _ => {}
+    }
+    command
 }
 
 /// What one executable or check did.
@@ -41,63 +112,6 @@ struct Outcome {
     time: Duration,
     /// What to show if it failed.
     said: String,
-}
-
-fn run(group: &Group, step: &Step, args: &Args, built: &[Executable], tell: &mut dyn FnMut(&str, Outcome)) {
-    let execute = |what: &str, command| executed(group, what, command, args);
-    match step.kind {
-        Kind::Check(check) => {
-            let start = Instant::now();
-            let done = check();
-            tell(step.what, Outcome::own(start.elapsed(), done));
-        }
-        Kind::Mutations => mutations::all(&mut |what, time, done| tell(what, Outcome::own(time, done))),
-        Kind::Cargo(words, env) => {
-            let mut command = cargo();
-            command.args(words).envs(env.iter().copied());
-            tell(step.what, one_check(execute(step.what, command)));
-        }
-        Kind::Docs => {
-            let mut command = cargo();
-            command.args(["test", "--doc"]).args(EVERYTHING);
-            tell(step.what, tests(execute(step.what, command)));
-        }
-        Kind::Package(_) | Kind::Target(..) | Kind::Waits(..) | Kind::Part(..) | Kind::Seeds(..) => {
-            let meant: Vec<_> = built.iter().filter(|e| step.kind.means(e)).collect();
-            if meant.is_empty() {
-                tell(step.what, Outcome::own(Duration::ZERO, Err("no such test was built".to_owned())));
-            }
-            for e in &meant {
-                let what = if meant.len() == 1 { step.what.to_owned() } else { format!("{}: {}", step.what, e.target) };
-                let mut command = as_under_cargo(e);
-                match step.kind {
-                    Kind::Seeds(_, _, seeds) => drop(command.env(testbed::seed::SEEDS, seeds.to_string())),
-                    Kind::Waits(_, _, at_once) => drop(command.args(["--test-threads", &at_once.to_string()])),
-                    Kind::Part(_, _, modules, at_once) => {
-                        command.args(["--test-threads", &at_once.to_string()]);
-                        match modules {
-                            Modules::In(modules) => command.args(modules),
-                            Modules::NotIn(modules) => {
-                                command.args(modules.iter().flat_map(|module| ["--skip", module]))
-                            }
-                        };
-                    }
-                    _ => {}
-                }
-                tell(&what, tests(execute(&what, command)));
-            }
-        }
-    }
-}
-
-fn executed(group: &Group, what: &str, mut command: Command, args: &Args) -> Ended {
-    if args.long {
-        command.env(testbed::seed::LONG, "1");
-    }
-    if let Some(seeds) = args.seeds {
-        command.env(testbed::seed::SEEDS, seeds.to_string());
-    }
-    execute(command, &log(group, what), PATIENCE)
 }
 
 fn log(group: &Group, what: &str) -> PathBuf {
