@@ -41,7 +41,8 @@ impl Beside {
         let file = fs::create_dir_all(&folder).and_then(|()| File::create(&said));
         let file = file.map_err(|e| format!("writing {}: {e}", said.display()))?;
         let both = file.try_clone().map_err(|e| e.to_string())?;
-        let suite = std::env::current_exe().map_err(|e| format!("finding the suite itself: {e}"))?;
+        // Not by `current_exe`: that was replaced when everything was built, by the same.
+        let suite = std::env::args_os().next().ok_or("the suite does not know its own name")?;
         let mut again = Command::new("nice");
         again.args(["-n", "19"]).arg(suite).args(args.of(groups)).arg("--rows").arg(&rows);
         again.stdin(Stdio::null()).stdout(file).stderr(both);
@@ -78,8 +79,8 @@ mod tests {
 
     #[test]
     fn what_builds_is_beside_what_waits() {
-        let (beside, others) = split(&["house", "registry", "sentinel", "chaos"]);
-        assert_eq!((beside, others), (vec!["house"], vec!["sentinel", "registry", "chaos"]));
+        let (beside, others) = split(&["house", "simulation", "sentinel", "chaos"]);
+        assert_eq!((beside, others), (vec!["house"], vec!["sentinel", "simulation", "chaos"]));
     }
 
     #[test]

@@ -45,38 +45,56 @@ pub(crate) fn licences() -> Result<(), String> {
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
 }
 
-/// No dependency needs a later Rust than the one we promise, and where rustup has that one, the libraries compile with it.
-/// (clippy's `incompatible_msrv` looks at our own code.)
-pub(crate) fn rust_version() -> Result<(), String> {
+/// No dependency needs a later Rust than the one we promise. Of our own code clippy's `incompatible_msrv` says so.
+pub(crate) fn rust_versions() -> Result<(), String> {
     let metadata = metadata()?;
-    let ours = packages(&metadata).find(|p| p["name"] == "mainstay").and_then(lowest);
-    let ours = ours.ok_or("the package `mainstay` has no rust-version")?;
+    let ours = promised(&metadata)?;
     let later = |p: &&Value| lowest(p).is_some_and(|version| version > ours);
     let wrong: Vec<String> =
         packages(&metadata).filter(later).map(|p| format!("{} {}", p["name"], p["version"])).collect();
-    if !wrong.is_empty() {
-        return Err(format!("need a later Rust than {}.{}: {}", ours.0, ours.1, wrong.join(", ")));
+    if wrong.is_empty() {
+        return Ok(());
     }
+    Err(format!("need a later Rust than {}.{}: {}", ours.0, ours.1, wrong.join(", ")))
+}
+
+/// The libraries compile with the Rust that we promise. Where there is no rustup nothing can be seen.
+pub(crate) fn lowest_rust() -> Result<(), String> {
+    let metadata = metadata()?;
+    let ours = promised(&metadata)?;
     let toolchain = format!("{}.{}", ours.0, ours.1);
     let list = Command::new("rustup").args(["toolchain", "list"]).output();
     let there = list.is_ok_and(|o| String::from_utf8_lossy(&o.stdout).lines().any(|l| l.starts_with(&toolchain)));
-    if there {
-        // Not by way of `CARGO`, which is the current one. A target of its own keeps the others warm.
-        let mut check = Command::new("cargo");
-        check.current_dir(tree::root()).env_remove("CARGO").env_remove("RUSTUP_TOOLCHAIN");
-        check.args([&format!("+{toolchain}"), "check", "--quiet", "--all-features", "--target-dir"]);
-        let names = published(&metadata).filter_map(|p| p["name"].as_str());
-        said(check.arg(tree::target().join("lowest")).args(names.flat_map(|name| ["--package", name])))?;
+    if !there {
+        return Ok(());
     }
-    Ok(())
+    // Not by way of `CARGO`, which is the current one. A target of its own keeps the others warm.
+    let mut check = Command::new("cargo");
+    check.current_dir(tree::root()).env_remove("CARGO").env_remove("RUSTUP_TOOLCHAIN");
+    check.args([&format!("+{toolchain}"), "check", "--quiet", "--all-features", "--target-dir"]);
+    let names = published(&metadata).filter_map(|p| p["name"].as_str());
+    said(check.arg(tree::target().join("lowest")).args(names.flat_map(|name| ["--package", name]))).map(|_| ())
 }
 
-/// Each published package can be packed, and what was packed compiles without the rest of the tree.
-pub(crate) fn package() -> Result<(), String> {
-    let metadata = metadata()?;
-    let packages: Option<Vec<_>> =
-        published(&metadata).map(|p| Some((p["name"].as_str()?, p["version"].as_str()?))).collect();
-    packed::compile(&packages.ok_or("a package without a name or a version")?)
+fn promised(metadata: &Value) -> Result<Version, String> {
+    let ours = packages(metadata).find(|p| p["name"] == "mainstay").and_then(lowest);
+    ours.ok_or("the package `mainstay` has no rust-version".to_owned())
+}
+
+/// Each published package can be packed: all that it names is there.
+pub(crate) fn packed() -> Result<(), String> {
+    packed::pack(&versions(&metadata()?)?)
+}
+
+/// What was packed compiles without the rest of the tree.
+pub(crate) fn packed_compile() -> Result<(), String> {
+    packed::compile(&versions(&metadata()?)?)
+}
+
+/// The name and the version of each published package.
+fn versions(metadata: &Value) -> Result<Vec<packed::Packed<'_>>, String> {
+    let all = published(metadata).map(|p| Some((p["name"].as_str()?, p["version"].as_str()?)));
+    all.collect::<Option<_>>().ok_or("a package without a name or a version".to_owned())
 }
 
 fn metadata() -> Result<Value, String> {

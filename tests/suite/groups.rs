@@ -106,8 +106,10 @@ pub(crate) const GROUPS: &[Group] = &[
                 Cargo(&["doc", "--workspace", "--no-deps", "--all-features"], &[("RUSTDOCFLAGS", "-Dwarnings")]),
             ),
             step(Always, "licences and sources", Check(checks::licences)),
-            step(Always, "lowest Rust", Check(checks::rust_version)),
-            step(Always, "packages for the registry", Check(checks::package)),
+            step(Always, "no dependency needs a later Rust", Check(checks::rust_versions)),
+            step(Long, "lowest Rust", Check(checks::lowest_rust)),
+            step(Always, "packages for the registry", Check(checks::packed)),
+            step(Long, "they compile without the rest", Check(checks::packed_compile)),
             step(
                 Always,
                 "the benchmark's lock file",
@@ -147,7 +149,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group {
         name: "registry",
         about: "ports, controller, adapters and the conformance suite",
-        pace: Pace::Alone,
+        pace: Pace::Waits,
         needs: &[],
         steps: &[
             step(Always, "registry", Package(REGISTRY)),
@@ -167,7 +169,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group {
         name: "spine",
         about: "the macros and a call from the trait to the socket and back",
-        pace: Pace::Alone,
+        pace: Pace::Waits,
         needs: &[Need::GoInterop, Need::PythonGrpc, Need::Debian { program: "curl", package: "curl" }],
         steps: &[
             step(Always, "macros", Package("mainstay-codegen")),
@@ -262,7 +264,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group {
         name: "gateway",
         about: "the gateway: its parts, and the program with services, callers and attackers around it",
-        pace: Pace::Alone,
+        pace: Pace::Waits,
         needs: &[
             Need::Debian { program: "curl", package: "curl" },
             Need::Debian { program: "redis-server", package: "redis-server" },

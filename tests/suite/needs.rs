@@ -25,7 +25,7 @@ pub(crate) enum Need {
     PythonGrpc,
     /// The interop client of grpc-go, built by `go install`.
     GoInterop,
-    /// h2spec, which knows what HTTP/2 must be, built by `go install`.
+    /// h2spec, which knows what HTTP/2 must be, built by `go install`: only with `--long`.
     H2spec,
     /// A client with go-redis, built by `go build`.
     GoRedis,
@@ -39,7 +39,7 @@ pub(crate) enum Need {
     Nacos,
     /// A provider and a consumer of dubbo-go, built by `go build`: only with `--long`.
     DubboGo,
-    /// The lowest Rust that the manifest promises, where rustup can bring it.
+    /// The lowest Rust that the manifest promises, where rustup can bring it: only with `--long`.
     LowestRust,
 }
 
@@ -100,7 +100,7 @@ pub(crate) fn peers(chosen: &[&Group], args: &Args) -> Vec<String> {
 /// foreign peers, which no quick step uses.
 fn needed(chosen: &[&Group], args: &Args) -> BTreeSet<Need> {
     let quick = |n: &Need| !args.quick || matches!(n, Need::Debian { .. });
-    let long = |n: &Need| args.long || *n != Need::DubboGo;
+    let long = |n: &Need| args.long || !matches!(n, Need::DubboGo | Need::H2spec | Need::LowestRust);
     chosen.iter().flat_map(|g| g.needs).copied().filter(quick).filter(long).collect()
 }
 

@@ -15,12 +15,17 @@ use crate::build::cargo;
 /// A package: its name and its version.
 pub(super) type Packed<'a> = (&'a str, &'a str);
 
-/// Packs these, and checks what was packed.
-pub(super) fn compile(packages: &[Packed]) -> Result<(), String> {
+/// Packs these.
+pub(super) fn pack(packages: &[Packed]) -> Result<(), String> {
     let mut pack = cargo();
     // An uncommitted change does not matter here.
     pack.args(["package", "--quiet", "--allow-dirty", "--no-verify"]);
-    said(pack.args(packages.iter().flat_map(|(name, _)| ["--package", name])))?;
+    said(pack.args(packages.iter().flat_map(|(name, _)| ["--package", name]))).map(|_| ())
+}
+
+/// Packs these, and checks what was packed.
+pub(super) fn compile(packages: &[Packed]) -> Result<(), String> {
+    pack(packages)?;
     let place = tree::target().join("packed");
     unpacked(packages, &place).map_err(|e| format!("{}: {e}", place.display()))?;
     let mut check = cargo();

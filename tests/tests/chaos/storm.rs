@@ -58,7 +58,7 @@ fn is_not_made_worse(name: &str, fail_percent: u32) {
             let site = site.clone();
             async move { site.page("ada".to_owned()).await.map(drop).map_err(|error| error.to_string()) }
         });
-        load.goes_on(Duration::from_secs(seed::rounds(10, 60).into())).await;
+        load.goes_on(Duration::from_secs(seed::rounds(8, 60).into())).await;
         let since = load.began();
         let calls = load.end().await;
         let after = seen(&members).await;

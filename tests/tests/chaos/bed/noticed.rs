@@ -5,7 +5,7 @@
 //! three seconds after the fault on is held against that of the healthy time; and of all calls since the fault only so many
 //! may fail. Members that live have no more open afterwards than before.
 //!
-//! `cargo suite --long` lets each fault last for a minute, else it is seven seconds.
+//! `cargo suite --long` lets each fault last for a minute, else it is six seconds.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use super::{
 };
 
 /// How long all is well.
-const HEALTHY: Duration = Duration::from_secs(3);
+const HEALTHY: Duration = Duration::from_secs(2);
 /// How long after the fault calls must be as fast as before.
 const BACK: Duration = Duration::from_secs(3);
 /// What a call may take longer than before.
@@ -64,7 +64,7 @@ pub(crate) fn is_hardly_noticed(name: &str, fault: impl Fault + Sync, members: &
         let open: Vec<_> = members.all.iter().map(Member::open_files).collect();
         let (member, at) = (busiest(members, &load.so_far()), load.now());
         let began = load.began();
-        let lasts = Duration::from_secs(seed::rounds(7, 60).into());
+        let lasts = Duration::from_secs(seed::rounds(6, 60).into());
         tokio::select! {
             () = fault.happen(members, member) => {}
             () = load.goes_on(lasts) => {}
