@@ -6,6 +6,7 @@
 //! behind, and must know whose they are.
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -38,8 +39,11 @@ impl Beside {
     pub(crate) fn begin(groups: &[&Group], args: &Args) -> Result<Beside, String> {
         let folder = tree::target().join("suite");
         let [said, rows] = ["beside.log", "beside.json"].map(|name| folder.join(name));
-        let file = fs::create_dir_all(&folder).and_then(|()| File::create(&said));
-        let file = file.map_err(|e| format!("writing {}: {e}", said.display()))?;
+        // A table of an earlier run is none of this one.
+        let gone =
+            |()| fs::remove_file(&rows).or_else(|e| if e.kind() == ErrorKind::NotFound { Ok(()) } else { Err(e) });
+        let file = fs::create_dir_all(&folder).and_then(gone).and_then(|()| File::create(&said));
+        let file = file.map_err(|e| format!("writing to {}: {e}", folder.display()))?;
         let both = file.try_clone().map_err(|e| e.to_string())?;
         // Not by `current_exe`: that was replaced when everything was built, by the same.
         let suite = std::env::args_os().next().ok_or("the suite does not know its own name")?;

@@ -13,8 +13,8 @@ use crate::groups::{Group, Kind, Modules, Step};
 use crate::mutations;
 use crate::report::Row;
 
-/// How long one executable or check may take. The longest builds of a fresh clone stay far below.
-const PATIENCE: Duration = Duration::from_secs(20 * 60);
+/// How long one executable or check may take. What builds beside others, with what they leave of the cores, has taken up to twelve minutes.
+const PATIENCE: Duration = Duration::from_secs(30 * 60);
 /// How many lines of a failing step are shown.
 const SHOWN: usize = 200;
 
