@@ -88,6 +88,20 @@ mod tests {
     }
 
     #[test]
+    fn one_that_dies_before_its_table_has_failed() {
+        let suite = Command::new("false").spawn().unwrap();
+        let nowhere = PathBuf::from("/no/such/folder");
+        let mut report = Report::default();
+        Beside { suite, said: nowhere.join("said"), rows: nowhere.join("rows") }.ended(&mut report);
+        let mut expected = Report::default();
+        expected.failed(
+            "house",
+            "what ran beside the others ended (exit status: 1) without its table: No such file or directory (os error 2)",
+        );
+        assert_eq!(report, expected);
+    }
+
+    #[test]
     fn without_both_nothing_is_beside_another() {
         for names in [&["house"][..], &["house", "chaos"], &["sentinel", "chaos"]] {
             let (beside, others) = split(names);
