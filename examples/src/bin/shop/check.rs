@@ -16,7 +16,7 @@ use std::{
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
-    time::{Instant, interval_at, sleep, timeout},
+    time::{Instant, interval, interval_at, sleep, timeout},
 };
 
 /// Pages that are asked for.
@@ -160,9 +160,8 @@ async fn stopped(shop: &mut Shop, progress: &mut watch::Receiver<Progress>) -> R
         let victim = shop.members.remove(0);
         if progress.borrow().by.contains(&victim.pid.to_string()) {
             victim.stop();
-            let stopped = Instant::now();
-            if let Ok(hung) = timeout(ASKED, progress.wait_for(|progress| progress.hangs(stopped))).await {
-                hung.map_err(ended)?;
+            if let Ok(hung) = timeout(ASKED, a_page_hangs(progress, Instant::now())).await {
+                hung?;
                 return Ok(victim);
             }
             victim.go_on();
@@ -170,6 +169,17 @@ async fn stopped(shop: &mut Shop, progress: &mut watch::Receiver<Progress>) -> R
         shop.members.push(victim);
     }
     Err("no page is on any member that has answered one".to_owned())
+}
+
+/// Waits until a page hangs. Time tells, not progress: where the page of every visitor hangs there is none, until the site
+/// gives the member up, and then it is too late.
+async fn a_page_hangs(progress: &watch::Receiver<Progress>, stopped: Instant) -> Result<(), String> {
+    let mut looks = interval(HANGS / 5);
+    while !progress.borrow().hangs(stopped) {
+        progress.has_changed().map_err(ended)?;
+        looks.tick().await;
+    }
+    Ok(())
 }
 
 fn ended(_: watch::error::RecvError) -> String {
@@ -274,5 +284,38 @@ impl Load {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every visitor waits for the member that was stopped: nothing changes any more, and it is seen all the same.
+    #[tokio::test(start_paused = true)]
+    async fn a_page_hangs_although_nothing_is_answered_any_more() {
+        let (progress, mut seen) = watch::channel(Progress::default());
+        let stopped = Instant::now();
+        progress.send_modify(|progress| (0..VISITORS).for_each(|page| progress.asked(page, stopped)));
+        seen.mark_unchanged();
+        a_page_hangs(&seen, stopped).await.unwrap();
+        assert!(stopped.elapsed() >= HANGS && stopped.elapsed() < HANGS * 2, "{:?}", stopped.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pages_that_are_answered_do_not_hang() {
+        let (progress, seen) = watch::channel(Progress::default());
+        let answered = async {
+            for page in 0..100 {
+                progress.send_modify(|progress| progress.asked(page, Instant::now()));
+                sleep(HANGS / 2).await;
+                progress.send_modify(|progress| progress.answered(page, None));
+            }
+        };
+        assert!(timeout(ASKED, a_page_hangs(&seen, Instant::now())).await.is_err());
+        tokio::select! {
+            () = answered => {}
+            hung = a_page_hangs(&seen, Instant::now()) => panic!("a page hung: {hung:?}"),
+        }
     }
 }
