@@ -13,6 +13,7 @@ use crate::{
     risk::{self, Risk},
     snapshot::BadUpstream,
     stack::Stack,
+    trace::Tracer,
     versions::Versions,
 };
 use mainstay::{
@@ -31,6 +32,7 @@ pub struct Gateway {
     running: Vec<Running>,
     admin: Option<Running>,
     log: Option<Log>,
+    tracer: Option<Tracer>,
     risk: Risk,
     /// Hears when an operator ends it.
     ending: Arc<Notify>,
@@ -61,6 +63,9 @@ pub enum StartError {
     /// The access log cannot be written.
     #[error("the access log cannot be written: {0}")]
     AccessLog(#[source] io::Error),
+    /// The collector of spans cannot be.
+    #[error("tracing: {0}")]
+    Tracing(String),
     /// An upstream cannot be.
     #[error(transparent)]
     Upstream(#[from] BadUpstream),
@@ -96,6 +101,7 @@ impl Gateway {
         metrics: Option<Prometheus>,
     ) -> Result<Self, StartError> {
         let log = config.access_log.as_ref().map(Log::open).transpose().map_err(StartError::AccessLog)?;
+        let tracer = config.tracing.as_ref().map(Tracer::open).transpose().map_err(StartError::Tracing)?;
         meters::describe();
         let listeners = config.listeners.clone();
         flow::describe();
@@ -127,7 +133,7 @@ impl Gateway {
                 &listener,
                 filters.clone(),
                 (limits.clone(), risk.clone(), chaos.clone()),
-                log.clone(),
+                (log.clone(), tracer.clone()),
             );
             let server = server(&listener).mount("/", stack);
             let address = listener.address;
@@ -160,7 +166,7 @@ impl Gateway {
             }
         }
         following.extend(risk_source.map(|source| tokio::spawn(risk::follow(source, risk.clone()))));
-        Ok(Self { versions, running, admin, log, risk, ending, following })
+        Ok(Self { versions, running, admin, log, tracer, risk, ending, following })
     }
 
     /// Where it listens.
@@ -232,6 +238,9 @@ impl Gateway {
         }
         let risk = self.risk.clone();
         let _ = tokio::task::spawn_blocking(move || risk.flush()).await;
+        if let Some(tracer) = self.tracer.clone() {
+            let _ = tokio::task::spawn_blocking(move || tracer.close()).await;
+        }
         if let Some(log) = self.log.clone() {
             // Its wait is bounded; a runtime that ends has nobody left to wait for.
             let _ = tokio::task::spawn_blocking(move || log.to.flush()).await;

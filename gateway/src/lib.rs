@@ -24,6 +24,7 @@
 //! | `upstream/` | who answers |
 //! | `admin/` | what operators see and change |
 //! | `access/` | a line for each request |
+//! | `trace/` | a span for each request, for a collector of OpenTelemetry |
 //! | `meters.rs` | what is counted |
 //! | `refusal.rs` | what the gateway answers itself |
 //! | `cli/` | the program |
@@ -53,6 +54,7 @@ mod route;
 mod seen;
 mod snapshot;
 mod stack;
+mod trace;
 mod transcode;
 mod upstream;
 mod versions;

@@ -29,7 +29,7 @@
 //! What a request is refused for on the way, it is told in its own dialect (`refusal.rs`).
 
 use crate::{
-    access::{Line, Log, Logged},
+    access::{Line, Log, Logged, Told},
     auth::{Desk, Identity},
     chaos::{Chaos, lost},
     config::{Kind, ListenerConfig},
@@ -44,6 +44,7 @@ use crate::{
     route::{Asked, Capture},
     seen::{Captured, Known, Seen, Wants, peer},
     snapshot::{Route, Snapshot},
+    trace::Tracer,
 };
 use arc_swap::ArcSwap;
 use http::{
@@ -91,6 +92,7 @@ struct Inner {
     risk: Risk,
     chaos: Chaos,
     log: Option<Log>,
+    tracer: Option<Tracer>,
     dice: RandomState,
     throws: AtomicU64,
 }
@@ -101,12 +103,12 @@ impl Stack {
         listener: &ListenerConfig,
         filters: Arc<[Arc<dyn Filter>]>,
         (limits, risk, chaos): (Limits, Risk, Chaos),
-        log: Option<Log>,
+        (log, tracer): (Option<Log>, Option<Tracer>),
     ) -> Self {
         let (dice, throws) = (RandomState::new(), AtomicU64::new(0));
         let (trusted, scheme) =
             (listener.trusted_proxies.clone(), if listener.tls.is_some() { "https" } else { "http" });
-        Self(Arc::new(Inner { current, trusted, filters, scheme, limits, risk, chaos, log, dice, throws }))
+        Self(Arc::new(Inner { current, trusted, filters, scheme, limits, risk, chaos, log, tracer, dice, throws }))
     }
 }
 
@@ -126,10 +128,11 @@ impl Service<Request<Body>> for Stack {
 }
 
 impl Inner {
-    async fn logged(&self, request: Request<Body>) -> Response<Body> {
+    async fn logged(&self, mut request: Request<Body>) -> Response<Body> {
         let began = Instant::now();
         let snapshot = self.current.load_full();
         let method = request.method().clone();
+        let span = self.tracer.as_ref().and_then(|tracer| tracer.begin(&method, request.headers_mut()));
         let mut seen = Seen { began, line: Line::default(), route: None, said: None, session: None, gzip: false };
         let wants = Wants::of(request.headers());
         let target = ingress::read(&method, request.uri(), request.headers());
@@ -154,14 +157,17 @@ impl Inner {
             }
             None => meters::count("", response.status(), began.elapsed()),
         }
-        let (Some(log), mut line) = (&self.log, seen.line) else { return response };
+        if self.log.is_none() && span.is_none() {
+            return response;
+        }
+        let (told, mut line) = (Told { log: self.log.clone(), span }, seen.line);
         line.ended(&response);
         (line.method, line.version) = (method.to_string(), snapshot.version);
         line.route = seen.route.map(|route| route.config.name.clone());
         if let Ok(target) = target {
             (line.host, line.path) = (target.host, target.path);
         }
-        response.map(|body| Body::new(Logged::new(body, line, began, log.clone())))
+        response.map(|body| Body::new(Logged::new(body, line, began, told)))
     }
 
     /// What becomes of an answer on the way back.
@@ -236,7 +242,7 @@ impl Inner {
         let asks = Asks { asked, client: seen.line.client, captures: &captures, origin, deadline };
         let places = self.limits.admit(&route.config.name, asks, &snapshot.config.shared_limits, entered).await?;
         let random = self.dice.hash_one(self.throws.fetch_add(1, Relaxed));
-        seen.session = route.config.sticky.as_ref().map(|sticky| sticky.session(request.headers(), random));
+        seen.session = route.config.sticky.as_ref().and_then(|sticky| sticky.session(request.headers(), random));
         let draw = seen.session.map_or(random, |session| session.draw(&route.config.name));
         let lane = route.lane(request.headers(), query, draw);
         seen.line.lane.clone_from(&lane.name);

@@ -45,5 +45,7 @@ mod smuggling;
 mod teller;
 #[path = "gateway/tls.rs"]
 mod tls;
+#[path = "gateway/tracing.rs"]
+mod tracing;
 #[path = "gateway/visitors.rs"]
 mod visitors;

@@ -1,6 +1,7 @@
 //! The body of an answer, which knows when the request has ended.
 
 use super::{Line, Log};
+use crate::trace::RequestSpan;
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 use http_body::{Body as _, Frame, SizeHint};
@@ -15,18 +16,24 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// The body, and the line that is written when it has been taken, or is dropped.
+/// The body, and who is told when it has been taken, or is dropped.
 pub(crate) struct Logged {
     body: Body,
     line: Line,
     began: Instant,
-    log: Log,
+    told: Told,
+}
+
+/// Who is told how a request ended.
+pub(crate) struct Told {
+    pub(crate) log: Option<Log>,
+    pub(crate) span: Option<RequestSpan>,
 }
 
 impl Logged {
-    pub(crate) fn new(body: Body, line: Line, began: Instant, log: Log) -> Self {
+    pub(crate) fn new(body: Body, line: Line, began: Instant, told: Told) -> Self {
         let whole = body.is_end_stream();
-        Self { body, line: Line { whole, ..line }, began, log }
+        Self { body, line: Line { whole, ..line }, began, told }
     }
 
     fn trailers(&mut self, trailers: &HeaderMap) {
@@ -82,7 +89,12 @@ impl http_body::Body for Logged {
 
 impl Drop for Logged {
     fn drop(&mut self) {
-        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.log.to.say(self.line.text(at, self.began.elapsed(), self.log.json));
+        if let Some(log) = &self.told.log {
+            let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            log.to.say(self.line.text(at, self.began.elapsed(), log.json));
+        }
+        if let Some(span) = self.told.span.take() {
+            span.end(&self.line);
+        }
     }
 }

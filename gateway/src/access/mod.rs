@@ -5,12 +5,12 @@
 //! | file | what |
 //! |---|---|
 //! | `line.rs` | a line, and how it is written |
-//! | `body.rs` | the body of an answer, whose end ends the request |
+//! | `body.rs` | the body of an answer, whose end ends the request, and its span (`trace/`) |
 
 mod body;
 mod line;
 
-pub(crate) use body::Logged;
+pub(crate) use body::{Logged, Told};
 pub(crate) use line::Line;
 
 use crate::config::AccessLogConfig;

@@ -70,7 +70,24 @@ fn sticky(at: Scope<'_>) -> Option<Sticky> {
             fits.then(|| text.to_owned()).ok_or_else(|| format!("`{text}` is no name of a cookie"))
         })
     };
-    Some(Sticky { cookie: fields.must("cookie", name)?, max_age: fields.duration("max_age") })
+    if fields.has("cookie") == fields.has("header") {
+        at.wrong("it goes by a `cookie` that the gateway gives out, or by a `header` that clients send");
+        return None;
+    }
+    if fields.has("header") {
+        if fields.has("max_age") {
+            at.wrong("`max_age` is of a cookie");
+        }
+        let header = |at: Scope<'_>| {
+            at.read(|node| {
+                let name = node.text().map_err(|error| error.why)?;
+                name.parse().map_err(|_| format!("`{name}` is no name of a header"))
+            })
+        };
+        return fields.get("header", header).map(Sticky::Header);
+    }
+    let max_age = fields.duration("max_age");
+    fields.get("cookie", name).map(|name| Sticky::Cookie { name, max_age })
 }
 
 fn cors(at: Scope<'_>) -> Option<Cors> {

@@ -22,6 +22,8 @@ pub(super) enum Kind {
     Word(&'static [&'static str]),
     Bool,
     Number,
+    /// From 0 to 100, as `0.5`.
+    Percent,
     /// As `250ms`, `5s`, `2m`.
     Duration,
     /// As `90s`, `12h`, `30d`.
@@ -42,7 +44,7 @@ pub(super) enum Kind {
     Named(&'static Section),
 }
 
-use Kind::{Bool, Duration, Json, List, Named, Number, Pairs, Part, Size, Tests, Text, Texts, Ttl, Word};
+use Kind::{Bool, Duration, Json, List, Named, Number, Pairs, Part, Percent, Size, Tests, Text, Texts, Ttl, Word};
 
 pub(super) const FILE: Section = Section {
     keys: &[
@@ -50,6 +52,11 @@ pub(super) const FILE: Section = Section {
         Key("upstreams", Named(&UPSTREAM), "who answers them"),
         Key("routes", List(&ROUTE), "which request goes where; nothing is reachable that no route names"),
         Key("access_log", Part(&ACCESS_LOG), "a line for each request; none if this is left out"),
+        Key(
+            "tracing",
+            Part(&TRACING),
+            "a span for each request, for a collector of OpenTelemetry; none if this is left out",
+        ),
         Key("admin", Part(&ADMIN), "the port of operators; none if this is left out"),
         Key("auth", Named(&AUTH), "how it is known who asks; routes name what they want"),
         Key("risk", Part(&RISK), "who is refused, and where a request says who asks"),
@@ -189,7 +196,7 @@ pub(super) const ROUTE: Section = Section {
         Key("signature", Text, "the name of one of `auth` by which requests are signed besides"),
         Key("cors", Part(&CORS), "whether scripts of other origins may ask"),
         Key("canaries", List(&CANARY), "lanes beside the main one, by header, query, cookie or share"),
-        Key("sticky", Part(&STICKY), "who comes again gets the same lane and, of plain HTTP, the same endpoint"),
+        Key("sticky", Part(&STICKY), "who comes again gets the same lane and the same endpoint"),
         Key("gzip", Bool, "makes answers of text smaller for clients that take it so. Default false"),
         Key("max_body", Size, "the body of a request. Default 1MiB; of gRPC: each message, default 4MiB"),
     ],
@@ -206,6 +213,7 @@ pub(super) const HEADERS: Section = Section {
 pub(super) const STICKY: Section = Section {
     keys: &[
         Key("cookie", Text, "the name of the cookie that says who comes again; it holds a random number"),
+        Key("header", Text, "or else that of a header by which clients say who they are, as those of gRPC"),
         Key("max_age", Duration, "how long a browser remembers it. Default as long as it runs"),
     ],
 };
@@ -368,6 +376,18 @@ pub(super) const ACCESS_LOG: Section = Section {
     ],
 };
 
+pub(super) const TRACING: Section = Section {
+    keys: &[
+        Key("otlp", Text, "the collector, which takes OTLP by gRPC, as http://127.0.0.1:4317"),
+        Key("service_name", Text, "what the gateway is called there. Default mainstay-gateway"),
+        Key(
+            "random_sampling",
+            Percent,
+            "of a hundred traces that begin here, so many are kept; of others, who began them decides. Default 100",
+        ),
+    ],
+};
+
 pub(super) const ADMIN: Section = Section {
     keys: &[
         Key("address", Text, "IP address and port; without tokens one of loopback"),
@@ -399,6 +419,7 @@ impl Key {
             Word(words) => json!({ "enum": words }),
             Bool => json!({ "type": "boolean" }),
             Number => json!({ "type": "integer", "minimum": 0 }),
+            Percent => json!({ "type": "number", "minimum": 0, "maximum": 100 }),
             Duration => json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h)$" }),
             Ttl => json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$" }),
             Size => json!({ "type": ["string", "integer"], "pattern": "^[0-9]+(KiB|MiB)?$" }),

@@ -8,7 +8,7 @@
 //! | `scope.rs` | a value and its place |
 //! | `problem.rs` | what is wrong |
 //! | `rules.rs`, `rules_test.rs` | a set of rules of risk, and its own tests |
-//! | `listener.rs`, `upstream.rs`, `route.rs`, `filter.rs`, `flow.rs`, `shared.rs`, `aggregate.rs`, `auth.rs`, `chaos.rs`, `risk.rs`, `tls.rs`, `check.rs` | the parts |
+//! | `listener.rs`, `upstream.rs`, `route.rs`, `filter.rs`, `flow.rs`, `shared.rs`, `aggregate.rs`, `auth.rs`, `chaos.rs`, `risk.rs`, `tls.rs`, `tracing.rs`, `check.rs` | the parts |
 
 mod aggregate;
 mod auth;
@@ -31,6 +31,7 @@ mod shared;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod tracing;
 mod upstream;
 
 pub(crate) use aggregate::PartConfig;
@@ -44,6 +45,7 @@ pub(crate) use risk::{DecisionLog, RiskConfig};
 pub(crate) use route::{Kind, Respond, RouteConfig, Services};
 pub(crate) use shared::{Login, OnFailure, SharedLimit, StoreConfig};
 pub(crate) use tls::{TlsConfig, UpstreamTls};
+pub(crate) use tracing::TracingConfig;
 pub(crate) use upstream::{Address, From, LbPolicy, UpstreamConfig};
 
 use crate::chaos::ChaosRule;
@@ -66,6 +68,7 @@ pub struct Config {
     pub(crate) upstreams: BTreeMap<String, UpstreamConfig>,
     pub(crate) routes: Vec<RouteConfig>,
     pub(crate) access_log: Option<AccessLogConfig>,
+    pub(crate) tracing: Option<TracingConfig>,
     /// Where rules are kept, by their kind.
     pub(crate) rules: BTreeMap<RuleKind, FlowConfig>,
     /// Where limits are kept that several gateways share, and those limits.
@@ -104,6 +107,7 @@ impl FromStr for Config {
                 .unwrap_or_default(),
             routes: fields.get("routes", |at| Some(at.list(route::read))).unwrap_or_default(),
             access_log: fields.get("access_log", listener::access_log),
+            tracing: fields.get("tracing", tracing::read),
             rules: RuleKind::ALL
                 .into_iter()
                 .filter_map(|kind| Some((kind, fields.get(kind.key(), flow::read)?)))
@@ -147,6 +151,7 @@ impl Config {
         let differs = [
             ("listeners", self.listeners != other.listeners),
             ("access_log", self.access_log != other.access_log),
+            ("tracing", self.tracing != other.tracing),
             ("admin", self.admin != other.admin),
             ("limit_store", self.limit_store != other.limit_store),
         ];
@@ -166,6 +171,7 @@ impl Config {
             upstreams: BTreeMap::new(),
             routes: Vec::new(),
             access_log: None,
+            tracing: None,
             rules: BTreeMap::new(),
             limit_store: None,
             shared_limits: Vec::new(),

@@ -187,6 +187,9 @@ routes: [{{name: r, match: {{}}, http: {{upstream: a}}, {route}}}]
         (cert, "health_check: {kind: tcp, path: /}", "", "of a check of kind http"),
         (cert, "health_check: {kind: http, path: x}", "", "`x` is no path"),
         (cert, "", "sticky: {cookie: 'a b'}", "no name of a cookie"),
+        (cert, "", "sticky: {header: 'a b'}", "no name of a header"),
+        (cert, "", "sticky: {header: a, max_age: 5s}", "`max_age` is of a cookie"),
+        (cert, "", "sticky: {}", "or by a `header`"),
         (cert, "", "response_headers: {add: {a: '{client.pi}'}}", "did you mean `{client.ip}`?"),
     ] {
         let refused = file(listener, upstream, route).parse::<Config>().unwrap_err().to_string();

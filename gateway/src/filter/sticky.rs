@@ -1,17 +1,23 @@
-//! Sessions: who comes again gets the same lane and, of plain HTTP, the same endpoint. Pure.
+//! Sessions: who comes again gets the same lane and the same endpoint. Pure.
 //!
 //! A cookie holds a random number, and nothing else: what it leads to is worked out from it, by every gateway alike and with nothing
-//! to keep or to sign. When endpoints come and go, only those move whose endpoint went, and the share of a new one.
+//! to keep or to sign. When endpoints come and go, only those move whose endpoint went, and the share of a new one. Clients that
+//! keep no cookies, as those of gRPC, say who they are by a header.
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use std::time::Duration;
 
 /// How a route remembers who comes again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Sticky {
-    pub(crate) cookie: String,
-    /// As long as the browser runs, if this is left out.
-    pub(crate) max_age: Option<Duration>,
+pub(crate) enum Sticky {
+    /// By a cookie that it gives out.
+    Cookie {
+        name: String,
+        /// As long as the browser runs, if this is left out.
+        max_age: Option<Duration>,
+    },
+    /// By what they say themselves; who says nothing has no session.
+    Header(HeaderName),
 }
 
 /// A session.
@@ -23,17 +29,26 @@ pub(crate) struct Session {
 }
 
 impl Sticky {
-    /// The session that a request belongs to; a new one, by this random number, when it shows none.
-    pub(crate) fn session(&self, headers: &HeaderMap, random: u64) -> Session {
-        let shown = crate::route::cookie(headers, &self.cookie);
-        let shown = shown.filter(|id| id.len() == 16).and_then(|id| u64::from_str_radix(id, 16).ok());
-        Session { id: shown.unwrap_or(random), is_new: shown.is_none() }
+    /// The session that a request belongs to. Where a cookie says it and none is shown, it is a new one, by this random number.
+    pub(crate) fn session(&self, headers: &HeaderMap, random: u64) -> Option<Session> {
+        match self {
+            Self::Cookie { name, .. } => {
+                let shown = crate::route::cookie(headers, name);
+                let shown = shown.filter(|id| id.len() == 16).and_then(|id| u64::from_str_radix(id, 16).ok());
+                Some(Session { id: shown.unwrap_or(random), is_new: shown.is_none() })
+            }
+            Self::Header(name) => {
+                let said = headers.get(name).filter(|said| !said.is_empty())?;
+                Some(Session { id: mixed(0, said.as_bytes()), is_new: false })
+            }
+        }
     }
 
     /// What a browser is told to remember.
     pub(crate) fn cookie(&self, session: Session, secure: bool) -> Option<HeaderValue> {
-        let mut text = format!("{}={:016x}; Path=/; HttpOnly; SameSite=Lax", self.cookie, session.id);
-        if let Some(age) = self.max_age {
+        let Self::Cookie { name, max_age } = self else { return None };
+        let mut text = format!("{name}={:016x}; Path=/; HttpOnly; SameSite=Lax", session.id);
+        if let Some(age) = max_age {
             text.push_str(&format!("; Max-Age={}", age.as_secs()));
         }
         if secure {
@@ -49,7 +64,12 @@ impl Session {
         mixed(self.id, route.as_bytes())
     }
 
-    /// How much it is drawn to an endpoint: it goes to the one to which it is drawn most.
+    /// What all calls of it have in common.
+    pub(crate) fn key(self) -> u64 {
+        self.id
+    }
+
+    /// How much it is drawn to an endpoint of plain HTTP: it goes to the one to which it is drawn most.
     pub(crate) fn affinity(self, endpoint: u64) -> u64 {
         mixed(self.id, &endpoint.to_le_bytes())
     }
@@ -71,19 +91,33 @@ mod tests {
 
     #[test]
     fn a_session_is_what_its_cookie_says() {
-        let sticky = Sticky { cookie: "lane".into(), max_age: Some(Duration::from_secs(60)) };
-        let new = sticky.session(&HeaderMap::new(), 0xabc);
+        let sticky = Sticky::Cookie { name: "lane".into(), max_age: Some(Duration::from_secs(60)) };
+        let new = sticky.session(&HeaderMap::new(), 0xabc).unwrap();
         assert!(new.is_new);
         let set = sticky.cookie(new, true).unwrap();
         assert_eq!(set, "lane=0000000000000abc; Path=/; HttpOnly; SameSite=Lax; Max-Age=60; Secure");
         let shown = |text: &str| HeaderMap::from_iter([(COOKIE, text.parse().unwrap())]);
-        let again = sticky.session(&shown("a=b; lane=0000000000000abc"), 7);
+        let again = sticky.session(&shown("a=b; lane=0000000000000abc"), 7).unwrap();
         assert_eq!((again.id, again.is_new, again.draw("pages")), (0xabc, false, new.draw("pages")));
         for forged in
             ["lane=", "lane=abc", "lane=000000000000000x", "lane=00000000000000000abc", "other=0000000000000abc"]
         {
-            assert!(sticky.session(&shown(forged), 7).is_new, "{forged}");
+            assert!(sticky.session(&shown(forged), 7).unwrap().is_new, "{forged}");
         }
+    }
+
+    #[test]
+    fn a_session_is_what_a_header_says() {
+        let sticky = Sticky::Header(HeaderName::from_static("x-user"));
+        let said = |text: &'static str| {
+            let headers = HeaderMap::from_iter([(HeaderName::from_static("x-user"), HeaderValue::from_static(text))]);
+            sticky.session(&headers, 7)
+        };
+        let ada = said("ada").unwrap();
+        assert_eq!(said("ada"), Some(ada));
+        assert!(said("bob").is_some_and(|bob| bob.key() != ada.key()));
+        assert_eq!((said(""), sticky.session(&HeaderMap::new(), 7)), (None, None));
+        assert_eq!(sticky.cookie(ada, false), None);
     }
 
     #[test]

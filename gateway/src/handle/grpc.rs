@@ -3,6 +3,7 @@
 use super::{Matched, no_upstream};
 use crate::{
     config::Services,
+    filter::Session,
     ingress::Target,
     refusal::Refusal,
     snapshot::{Lane, Route},
@@ -39,6 +40,7 @@ pub(super) async fn answer(
     let mut options = Pass::default();
     options.timeout = Some(matched.deadline.left(Instant::now()));
     options.retries = Some(route.config.num_retries);
+    options.affinity = matched.session.map(Session::key);
     if let Some(limit) = route.config.max_body {
         options.max_message = usize::try_from(limit).unwrap_or(usize::MAX);
     }

@@ -52,13 +52,10 @@ pub(crate) async fn answer(
         Kind::Grpc { services, .. } => {
             Box::pin(grpc::answer((route, lane), services, (target, matched), request)).await
         }
-        Kind::Json { .. } => {
-            Box::pin(crate::transcode::answer((route, lane), (target, matched.deadline), request)).await
-        }
+        Kind::Json { .. } => Box::pin(crate::transcode::answer((route, lane), (target, matched), request)).await,
         Kind::Aggregate(_) => {
             let query = target.query.as_deref().unwrap_or_default();
-            Box::pin(crate::transcode::answer_parts(route, (&matched.variables, query), matched.deadline, request))
-                .await
+            Box::pin(crate::transcode::answer_parts(route, (matched, query), request)).await
         }
         Kind::Respond(said) => Ok(respond::answer(said)),
     }

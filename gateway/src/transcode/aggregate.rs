@@ -5,7 +5,13 @@
 
 use super::{Transcoder, binding::BodyRule, status, undescribed};
 use crate::{
-    config::PartConfig, deadline::Deadline, handle::JSON, refusal::Refusal, route::parameters, snapshot::Route,
+    config::PartConfig,
+    deadline::Deadline,
+    filter::Session,
+    handle::{JSON, Matched},
+    refusal::Refusal,
+    route::parameters,
+    snapshot::Route,
 };
 use futures_util::future::join_all;
 use http::{HeaderName, HeaderValue, Request, Response, header::CONTENT_TYPE, request::Parts};
@@ -39,16 +45,17 @@ struct Said<'a> {
 /// That of the first part that failed and has no fallback.
 pub(crate) async fn answer(
     route: &Route,
-    (variables, query): (&[(String, String)], &str),
-    Deadline { began, at }: Deadline,
+    (matched, query): (&Matched, &str),
     request: Request<Body>,
 ) -> Result<Response<Body>, Refusal> {
     // Its parts are made of the path and the query: a body says nothing here.
     let (head, _) = request.into_parts();
-    let said = Said { variables, query };
+    let said = Said { variables: &matched.variables, query };
+    let Deadline { began, at } = matched.deadline;
+    let affinity = matched.session.map(Session::key);
     let calls = route.parts.iter().map(|part| {
         let own = part.config.timeout.map_or(at, |timeout| at.min(Instant::now() + timeout));
-        let call = part.call(&said, &head, (began, own), route.config.num_retries);
+        let call = part.call(&said, &head, (began, own), (route.config.num_retries, affinity));
         async move { timeout_at(own, call).await.unwrap_or_else(|_| Err(Status::deadline_exceeded())) }
     });
     let (mut all, mut fallen) = (Map::new(), Vec::new());
@@ -82,7 +89,7 @@ impl Part {
         said: &Said<'_>,
         head: &Parts,
         (began, deadline): (Instant, Instant),
-        retries: u32,
+        (retries, affinity): (u32, Option<u64>),
     ) -> Result<Value, Status> {
         let PartConfig { service, method, .. } = &self.config;
         let bindings = self.transcoder.catalog.of(service).await?;
@@ -94,6 +101,7 @@ impl Part {
             .map_err(|error| Status::because(Reason::BadRequest, Code::InvalidArgument, error.to_string()))?;
         let mut call = Invocation::new(binding.call.clone(), Payload::One(frame));
         (call.began, call.deadline, call.retries) = (began, Some(deadline), Some(retries));
+        call.affinity = affinity;
         call.peer = head.extensions.get::<Peer>().cloned();
         call.metadata = edge::metadata(head.headers.clone());
         match self.transcoder.upstream.channel(service)?.invoke(call).await?.payload {

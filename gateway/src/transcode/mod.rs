@@ -31,8 +31,8 @@ pub(crate) use aggregate::{Part, answer as answer_parts};
 
 use crate::{
     config::Services,
-    deadline::Deadline,
-    handle::too_large,
+    filter::Session,
+    handle::{Matched, too_large},
     ingress::Target,
     refusal::Refusal,
     snapshot::{Lane, Route},
@@ -141,22 +141,22 @@ fn found(bindings: &Bindings, method: &Method, path: &str) -> Option<Found> {
 /// Why there is no answer of the upstream; what it answered itself, failures too, is an answer.
 pub(crate) async fn answer(
     (route, lane): (&Route, &Lane),
-    (target, deadline): (&Target, Deadline),
+    (target, matched): (&Target, &Matched),
     request: Request<Body>,
 ) -> Result<Response<Body>, Refusal> {
     let nobody = || Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "NO_UPSTREAM", "the route has no upstream");
     let transcoder = lane.transcoder.as_ref().ok_or_else(nobody)?;
     let late = |_| status::refusal(&Status::deadline_exceeded());
-    timeout_at(deadline.at, transcoder.answer(route, target, request, deadline)).await.unwrap_or_else(|e| Err(late(e)))
+    let answer = transcoder.answer(route, (target, matched), request);
+    timeout_at(matched.deadline.at, answer).await.unwrap_or_else(|e| Err(late(e)))
 }
 
 impl Transcoder {
     async fn answer(
         &self,
         route: &Route,
-        target: &Target,
+        (target, matched): (&Target, &Matched),
         request: Request<Body>,
-        deadline: Deadline,
     ) -> Result<Response<Body>, Refusal> {
         let Found { binding, captures } = self.find(request.method(), &target.path).await?;
         if binding.kind.client_streams() {
@@ -172,9 +172,9 @@ impl Transcoder {
         let query = target.query.as_deref().unwrap_or_default();
         let frame = request::message(&binding, &captures, query, &body).map_err(|status| status::refusal(&status))?;
         let form = stream::Form::of(&parts.headers);
-        let mut call = Invocation::new(binding.call.clone(), Payload::One(frame));
+        let (mut call, deadline) = (Invocation::new(binding.call.clone(), Payload::One(frame)), matched.deadline);
         (call.began, call.deadline) = (deadline.began, (!binding.kind.server_streams()).then_some(deadline.at));
-        call.retries = Some(route.config.num_retries);
+        (call.retries, call.affinity) = (Some(route.config.num_retries), matched.session.map(Session::key));
         call.peer = parts.extensions.get::<Peer>().cloned();
         call.metadata = edge::metadata(parts.headers);
         let channel = self.upstream.channel(binding.call.service()).map_err(|status| status::refusal(&status))?;

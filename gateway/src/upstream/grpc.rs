@@ -82,6 +82,7 @@ impl GrpcUpstream {
         if let Some(tls) = self.tls.clone() {
             connect = connect.tls(tls);
         }
-        connect.balance(balance).connect_timeout(self.config.connect_timeout).build()
+        // Spans are of requests (`trace/`): what they say of a place in a trace goes on as it is.
+        connect.spans(false).balance(balance).connect_timeout(self.config.connect_timeout).build()
     }
 }

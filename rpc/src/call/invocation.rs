@@ -44,6 +44,9 @@ pub struct Parts {
     pub(crate) trial: Option<Arc<Trial>>,
     /// Instances that were tried and failed. Read by Cluster, written by Retry.
     pub tried: Vec<InstanceId>,
+    /// What the call has in common with others that one instance should have, as a session: a hash, the same for the same session. It
+    /// goes where others of the same affinity went, as long as that instance can be used, whatever the balance says. Read by Cluster.
+    pub affinity: Option<u64>,
     /// Where the call came from; on a server.
     pub peer: Option<Peer>,
     /// Who called, where a server finds that out.
@@ -67,6 +70,7 @@ impl Invocation {
             per_try: None,
             trial: None,
             tried: Vec::new(),
+            affinity: None,
             peer: None,
             caller: None,
             gzip: false,
@@ -94,6 +98,7 @@ impl Invocation {
             per_try: parts.per_try,
             trial: None,
             tried: parts.tried.clone(),
+            affinity: parts.affinity,
             peer: parts.peer.clone(),
             caller: parts.caller.clone(),
             gzip: parts.gzip,

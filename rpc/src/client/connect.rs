@@ -8,7 +8,7 @@ use crate::{
     Error,
     call::{CallService, Channel, Insight, ServiceDef},
     cluster::{Cluster, HealthSettings, Settings},
-    layer::{Cares, Degrade, FailureLayer, FaultPolicy, RetryOptions, Ruled},
+    layer::{Cares, Degrade, FailureLayer, FaultPolicy, RetryOptions, Ruled, Side, TraceLayer},
     policy::{ConcurrencyOptions, Key, Limits, Rate},
     route::RulesFrom,
     transport::{Connect, Http2Limits, Tcp},
@@ -34,6 +34,7 @@ pub struct ConnectBuilder<C> {
     retry: RetryOptions,
     limits: Limits,
     timeout: Option<Duration>,
+    trace: TraceLayer,
     layers: Vec<Box<dyn FnOnce(Channel) -> Channel>>,
     pub(super) showing: Showing,
     #[cfg(feature = "server")]
@@ -59,6 +60,7 @@ pub fn connect<C: From<Client>>(definition: &'static ServiceDef, application: &s
         retry: RetryOptions::default(),
         limits: Limits::default(),
         timeout: None,
+        trace: TraceLayer::new(Side::Client),
         layers: Vec::new(),
         showing: Showing::default(),
         #[cfg(feature = "server")]
@@ -171,6 +173,14 @@ impl<C: From<Client>> ConnectBuilder<C> {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Whether calls have spans. Without, the place in a trace that a call brings, or that of the request that is being handled, is
+    /// handed on as it came: for who makes spans of their own. Default: yes.
+    #[must_use]
+    pub fn spans(mut self, spans: bool) -> Self {
+        self.trace = self.trace.spans(spans);
         self
     }
 
@@ -295,7 +305,7 @@ impl<C: From<Client>> ConnectBuilder<C> {
         let credentials = self.showing.credentials()?;
         let limits = self.limits.layers();
         let known = Known { cluster: cluster.clone(), limits: limits.clone(), failure: failure.clone() };
-        let (insight, above): (Arc<dyn Insight>, _) = (Arc::new(known), Above { failure, ruled });
+        let (insight, above): (Arc<dyn Insight>, _) = (Arc::new(known), Above { trace: self.trace, failure, ruled });
         #[cfg(feature = "server")]
         self.consoles.iter().for_each(|console| console.show(&insight));
         let channel =

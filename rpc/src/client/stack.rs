@@ -44,6 +44,7 @@ type Tried = Retry<Cluster>;
 
 /// What is made of calls before their time is set.
 pub(crate) struct Above {
+    pub(crate) trace: TraceLayer,
     pub(crate) failure: FailureLayer,
     pub(crate) ruled: RuledLayer,
 }
@@ -71,8 +72,8 @@ pub(crate) fn stack(
         ShowsLayer::maybe(credentials).layer(rate)
     });
     let deadline = DeadlineLayer::client(timeout).layer(gates);
-    let Above { failure, ruled } = above;
+    let Above { trace, failure, ruled } = above;
     let gates = Gates::new(ruled.layer(deadline), failure.is_set(), |ruled| Channel::of_stack(failure.layer(ruled)));
     let metrics = MetricsLayer::new(Side::Client).layer(gates);
-    TraceLayer::new(Side::Client).layer(metrics)
+    trace.layer(metrics)
 }

@@ -82,6 +82,7 @@ impl Field {
             sought: Sought::of(call, None, self.key.of(call)),
             now: Duration::from_secs(1),
             common: &self.common,
+            dice: &self.common.dice,
         };
         pick.drawn()
     }

@@ -59,7 +59,7 @@ use crate::{
     wall::since_the_epoch,
 };
 use arc_swap::ArcSwapOption;
-use balance::{First, LoadBalance, Sticky};
+use balance::{Affinity, First, LoadBalance, Sticky};
 use directory::{Directory, Following, Governance, Snapshot};
 use endpoint::Sent;
 use health::Outliers;
@@ -275,12 +275,20 @@ impl Inner {
         ask: impl FnOnce(&Pick<'_>) -> T,
     ) -> Result<T, NoRoute> {
         let (snapshot, common) = (self.directory.snapshot(), &self.common);
-        let balance: &dyn LoadBalance = if sought.first { &First } else { &*self.balance };
+        // What is drawn for one call of a session is drawn for all.
+        let own = sought.affinity.map(Dice::new);
+        let dice = own.as_ref().unwrap_or(&common.dice);
+        let affinity = sought.affinity.map(Affinity);
+        let balance: &dyn LoadBalance = match &affinity {
+            _ if sought.first => &First,
+            Some(affinity) => affinity,
+            None => &*self.balance,
+        };
         let part = match &snapshot.routes {
             None => None,
-            Some(routes) => Some(routes.part(&snapshot.endpoints, sought.asked, || common.dice.throw(), relaxed)?),
+            Some(routes) => Some(routes.part(&snapshot.endpoints, sought.asked, || dice.throw(), relaxed)?),
         };
-        Ok(ask(&Pick { snapshot: &snapshot, part: part.as_deref(), balance, sought, now, common }))
+        Ok(ask(&Pick { snapshot: &snapshot, part: part.as_deref(), balance, sought, now, common, dice }))
     }
 }
 

@@ -8,7 +8,7 @@
 //! is open is not: that one does badly whatever the others do.
 
 use super::{
-    Common,
+    Common, Dice,
     balance::{Candidates, LoadBalance, Ring, Shares},
     directory::Snapshot,
     endpoint::Endpoint,
@@ -37,6 +37,7 @@ pub(crate) struct Pick<'a> {
     pub(crate) sought: Sought<'a>,
     pub(crate) now: Duration,
     pub(crate) common: &'a Arc<Common>,
+    pub(crate) dice: &'a Dice,
 }
 
 /// What a call looks for.
@@ -54,12 +55,14 @@ pub(crate) struct Sought<'a> {
     pub(crate) lane: Option<usize>,
     /// What the call is told apart by, where the balancer asks for it.
     pub(crate) key: Option<u64>,
+    /// What it has in common with others that one instance should have.
+    pub(crate) affinity: Option<u64>,
 }
 
 impl<'a> Sought<'a> {
     pub(crate) fn of(call: &'a Invocation, lane: Option<usize>, key: Option<u64>) -> Self {
-        let asked = Asked::of(call);
-        Self { asked, tried: &call.tried, once: matches!(call.payload, Payload::Stream(_)), first: false, lane, key }
+        let (asked, once) = (Asked::of(call), matches!(call.payload, Payload::Stream(_)));
+        Self { asked, tried: &call.tried, once, first: false, lane, key, affinity: call.affinity }
     }
 }
 
@@ -147,6 +150,11 @@ impl Candidates for View<'_, '_> {
     fn identity(&self, index: usize) -> usize {
         self.live(index).identity()
     }
+
+    fn name(&self, index: usize) -> (&str, u16) {
+        let instance = &self.endpoint(index).instance;
+        (&instance.host, instance.port)
+    }
 }
 
 impl Pick<'_> {
@@ -162,6 +170,10 @@ impl Pick<'_> {
             }
             let endpoint = &self.snapshot.endpoints[first];
             endpoint.live(self.common).own(&endpoint.instance).pool.dial(false, self.now);
+            if self.sought.affinity.is_some() && !tried_too {
+                // Others have no part in what it belongs to: it waits for its own a moment, and then takes them too.
+                return None;
+            }
             let Some(ready) = self.draw(Whom::Ready, tried_too) else { break };
             if let Some(found) = self.grasp(ready) {
                 return Some(found);
@@ -245,7 +257,7 @@ impl Pick<'_> {
 
     fn draw(&self, whom: Whom, tried_too: bool) -> Option<usize> {
         let ramps = self.common.ramps(self.snapshot, self.now);
-        let mut dice = || self.common.dice.throw();
+        let mut dice = || self.dice.throw();
         let bounded = self.common.settings.concurrency.is_some();
         let group = self.part.map(|part| &part.whole);
         let mut view = View { pick: self, whom, tried_too, ramps, bounded, group };

@@ -41,11 +41,19 @@ pub struct Pass {
     pub timeout: Option<Duration>,
     /// How often a failed call is sent again, at most. Default: what the channel does.
     pub retries: Option<u32>,
+    /// The [affinity](crate::call::Parts::affinity) of the call. Default: none.
+    pub affinity: Option<u64>,
 }
 
 impl Default for Pass {
     fn default() -> Self {
-        Self { max_message: 4 * 1024 * 1024, patience: Duration::from_secs(30), timeout: None, retries: None }
+        Self {
+            max_message: 4 * 1024 * 1024,
+            patience: Duration::from_secs(30),
+            timeout: None,
+            retries: None,
+            affinity: None,
+        }
     }
 }
 
@@ -149,6 +157,7 @@ async fn call(
     let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(Arc::<str>::from);
     (call.version, call.group) = (text(SERVICE_VERSION), text(SERVICE_GROUP));
     (call.began, call.deadline, call.retries) = (began, deadline, options.retries);
+    call.affinity = options.affinity;
     call.peer = parts.extensions.get::<Peer>().cloned();
     call.metadata = metadata(parts.headers);
     let reply = channel.invoke(call).await?;

@@ -3,7 +3,7 @@
 //!
 //! A span has its place in the trace (`trace_id`, `span_id`, `parent_id`), which logs inside it show, and what comes below is
 //! told to be below it. The ids are made here; where an OpenTelemetry layer is installed (feature `otel`) they are its own.
-//! Without a subscriber a span costs a look at one flag, and context is copied as it came.
+//! Without a subscriber a span costs a look at one flag, and context is copied as it came. So it is for who makes no spans.
 
 use super::{Named, Side, metrics::shouted, w3c::TraceContext};
 use crate::{
@@ -23,13 +23,17 @@ use tracing::{Span, field::Empty};
 
 /// Makes [`Trace`]s.
 #[derive(Clone, Copy, Debug)]
-pub struct TraceLayer(Side);
+pub struct TraceLayer {
+    side: Side,
+    spans: bool,
+}
 
 /// Wraps each call into a span.
 #[derive(Clone, Debug)]
 pub struct Trace<S> {
     inner: S,
     side: Side,
+    spans: bool,
 }
 
 /// The place in a trace, and what tracers add to it.
@@ -42,7 +46,13 @@ const CONTEXT: [&str; 5] = [PARENT, STATE, "baggage", TAG, FORCE_TAG];
 impl TraceLayer {
     /// Spans of one side. Only a caller's hands context on.
     pub fn new(side: Side) -> Self {
-        Self(side)
+        Self { side, spans: true }
+    }
+
+    /// Whether there are spans. Without them, context is handed on all the same. Default: yes.
+    #[must_use]
+    pub fn spans(self, spans: bool) -> Self {
+        Self { spans, ..self }
     }
 }
 
@@ -50,7 +60,7 @@ impl<S> Layer<S> for TraceLayer {
     type Service = Trace<S>;
 
     fn layer(&self, inner: S) -> Trace<S> {
-        Trace { inner, side: self.0 }
+        Trace { inner, side: self.side, spans: self.spans }
     }
 }
 
@@ -159,7 +169,7 @@ where
         if self.side == Side::Client {
             hand_on(&mut call);
         }
-        let span = span(self.side, &call);
+        let span = if self.spans { span(self.side, &call) } else { Span::none() };
         if span.is_disabled() {
             return Traced { call: self.inner.call(call), span };
         }

@@ -1,7 +1,19 @@
 //! What a route says to visitors and of them: sessions that stay where they were, headers with variables, answers made smaller.
 
-use super::bed::{Gateway, Mirror};
-use std::collections::BTreeMap;
+use super::{
+    bed::{Answer, Gateway, Mirror, SOON},
+    grpc::RUNTIME,
+};
+use mainstay::{
+    call::Status,
+    server::{Running, Server},
+    transport::TcpAccept,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+use testbed::eventually;
 
 /// The cookie that an answer sets, as a browser sends it back.
 fn cookie(said: Option<&str>) -> String {
@@ -57,6 +69,77 @@ routes:
         let now = visit(shown);
         assert!(if *home == 2 { now < 2 } else { now == *home }, "{home} became {now}");
     }
+}
+
+/// Who answers.
+#[mainstay::service(package = "tests.v1")]
+pub(crate) trait Teller {
+    #[rpc(idempotent)]
+    async fn who(&self) -> Result<u32, Status>;
+}
+
+struct Number(u32);
+
+impl Teller for Number {
+    async fn who(&self) -> Result<u32, Status> {
+        Ok(self.0)
+    }
+}
+
+fn teller(number: u32) -> Running {
+    RUNTIME.block_on(async {
+        Server::new().serve(TellerServer::new(Number(number))).start(TcpAccept::bind("127.0.0.1:0").await.unwrap())
+    })
+}
+
+#[test]
+fn whoever_comes_again_gets_the_same_instance_by_grpc_and_by_json() {
+    let mut all: Vec<_> = (1..=3).map(teller).collect();
+    let addresses: Vec<_> = all.iter().map(|one| format!("'{}'", one.address().unwrap())).collect();
+    let gateway = Gateway::start(&format!(
+        "upstreams: {{t: {{endpoints: [{}]}}}}
+routes:
+  - name: calls
+    match: {{path: /tests.v1.Teller/*, headers: {{content-type: {{prefix: application/grpc}}}}}}
+    grpc: {{upstream: t, services: [tests.v1.Teller]}}
+    sticky: {{header: x-user}}
+  - name: json
+    match: {{path: /tests.v1.Teller/*}}
+    json: {{upstream: t, services: [tests.v1.Teller], auto_mapping: true}}
+    sticky: {{cookie: visitor}}
+",
+        addresses.join(", ")
+    ));
+    let call = |user: &str| {
+        let head = format!("POST /tests.v1.Teller/Who\ncontent-type: application/grpc-web+proto\nx-user: {user}");
+        let answer = gateway.ask(&head, "\0\0\0\0\0");
+        // A frame of one field: its number.
+        assert!(answer.body.starts_with("\0\0\0\0\u{2}\u{8}"), "{answer:?}");
+        u32::from(answer.body.as_bytes()[6])
+    };
+    let json = |shown: &str| {
+        let answer = gateway.ask(&format!("POST /tests.v1.Teller/Who\ncookie: {shown}"), "");
+        (answer.json()["value"].as_u64().unwrap_or_else(|| panic!("{answer:?}")) as u32, answer)
+    };
+    let users: Vec<_> = (0..60).map(|n| format!("user-{n}")).collect();
+    let homes: BTreeMap<_, _> = users.iter().map(|user| (user, call(user))).collect();
+    assert!(users.iter().all(|user| (0..2).all(|_| call(user) == homes[user])));
+    assert_eq!(homes.values().copied().collect::<BTreeSet<_>>(), [1, 2, 3].into());
+    let mut visitors = BTreeMap::new();
+    for _ in 0..30 {
+        let (home, first): (u32, Answer) = json("other=1");
+        let shown = cookie(first.header("set-cookie"));
+        assert!((0..2).all(|_| json(&shown).0 == home));
+        visitors.insert(shown, home);
+    }
+    assert_eq!(visitors.values().copied().collect::<BTreeSet<_>>(), [1, 2, 3].into());
+    // One goes: only those who were with it move.
+    RUNTIME.block_on(all.remove(1).drain(Duration::ZERO));
+    eventually(SOON, "the gateway has noticed", || homes.iter().all(|(user, home)| *home != 2 || call(user) != 2));
+    for (user, home) in &homes {
+        assert!(if *home == 2 { call(user) != 2 } else { call(user) == *home }, "{user} was with {home}");
+    }
+    assert!(visitors.iter().all(|(shown, home)| (json(shown).0 == *home) == (*home != 2)), "{visitors:?}");
 }
 
 #[test]

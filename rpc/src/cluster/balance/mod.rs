@@ -8,11 +8,13 @@
 //! | `round_robin.rs` | in turn, smoothly by weight | grows with the endpoints |
 //! | `least.rs` | the fewest calls under way, or the shortest expected answer | flat from 16 on |
 //! | `ring.rs` | the same one for the same key | a search, nearly flat |
+//! | `affinity.rs` | the same one for calls that say that they belong together | grows with the endpoints |
 //! | `sticky.rs` | the last one again | flat |
 //! | `first.rs` | the first that can be used | flat while all can |
 //! | `shares.rs` | what a weight is worth among the others | |
 //! | `ramp.rs` | what of its weight counts while it warms up | |
 
+mod affinity;
 mod first;
 mod least;
 mod p2c;
@@ -23,6 +25,7 @@ mod round_robin;
 mod shares;
 mod sticky;
 
+pub(crate) use affinity::Affinity;
 pub(crate) use first::First;
 use least::Least;
 use p2c::P2c;
@@ -58,6 +61,9 @@ pub(crate) trait Candidates {
 
     /// Who this one is, wherever it stands; never 0.
     fn identity(&self, index: usize) -> usize;
+
+    /// Its host and port: who it is to all clients.
+    fn name(&self, index: usize) -> (&str, u16);
 }
 
 impl dyn Candidates + '_ {
@@ -208,6 +214,10 @@ pub(super) mod testing {
 
         fn identity(&self, index: usize) -> usize {
             self.identities[index]
+        }
+
+        fn name(&self, index: usize) -> (&str, u16) {
+            ("10.0.0.1", self.identities[index] as u16)
         }
     }
 

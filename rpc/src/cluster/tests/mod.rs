@@ -18,7 +18,7 @@ use crate::{
         timeout,
     },
     client::{Above, Client, ConnectBuilder, connect, stack},
-    layer::{Cares, FailureLayer, RetryOptions, Ruled},
+    layer::{Cares, FailureLayer, RetryOptions, Ruled, Side, TraceLayer},
     policy::Limits,
     schema::{MessageRef, Types},
     server::{Routes, Running, Serve, Server},
@@ -245,6 +245,7 @@ fn over(discover: Arc<dyn Discover>, net: Net) -> (Client, Cluster) {
             Channel::of_stack(stack(
                 cluster.clone(),
                 Above {
+                    trace: TraceLayer::new(Side::Client),
                     failure: FailureLayer::new(Cares::default(), &DEFINITION).unwrap(),
                     ruled: Ruled::layer(None, None),
                 },
