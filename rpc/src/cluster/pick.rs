@@ -8,7 +8,7 @@
 //! is open is not: that one does badly whatever the others do.
 
 use super::{
-    Common, Dice,
+    Common, Connectivity, Dice,
     balance::{Candidates, LoadBalance, Ring, Shares},
     directory::Snapshot,
     endpoint::Endpoint,
@@ -71,6 +71,8 @@ impl<'a> Sought<'a> {
 enum Whom {
     /// The connected, and those that may be dialled.
     Reachable,
+    /// And those that are being dialled.
+    Hoped,
     /// The connected.
     Ready,
     /// The connected, also those that are left out.
@@ -114,6 +116,7 @@ impl Candidates for View<'_, '_> {
         let reachable = match self.whom {
             Whom::Ready | Whom::Anybody => endpoint.is_ready(),
             Whom::Reachable => endpoint.is_reachable(now),
+            Whom::Hoped => endpoint.is_reachable(now) || endpoint.connectivity() == Connectivity::Connecting,
         };
         let left_out =
             |health: &Health| !matches!(self.whom, Whom::Anybody) && self.pick.common.leaves_out(health, now);
@@ -163,15 +166,16 @@ impl Pick<'_> {
     pub(crate) fn choose(&self, tried_too: bool) -> Option<(Place, Arc<Pooled>)> {
         /// A connection may be lost between the look and the grasp; not often.
         const LOOKS: usize = 3;
+        // Others have no part in what calls of one affinity belong to: these wait for their own a moment, and then take others too.
+        let waits = self.sought.affinity.is_some() && !tried_too;
         for _ in 0..LOOKS {
-            let Some(first) = self.draw(Whom::Reachable, tried_too) else { break };
+            let Some(first) = self.draw(if waits { Whom::Hoped } else { Whom::Reachable }, tried_too) else { break };
             if let Some(found) = self.grasp(first) {
                 return Some(found);
             }
             let endpoint = &self.snapshot.endpoints[first];
             endpoint.live(self.common).own(&endpoint.instance).pool.dial(false, self.now);
-            if self.sought.affinity.is_some() && !tried_too {
-                // Others have no part in what it belongs to: it waits for its own a moment, and then takes them too.
+            if waits {
                 return None;
             }
             let Some(ready) = self.draw(Whom::Ready, tried_too) else { break };
@@ -214,7 +218,7 @@ impl Pick<'_> {
             ready |= is_ready;
             hope |= match is_ready {
                 true => self.may_ask(endpoint),
-                false => endpoint.connectivity() != super::Connectivity::TransientFailure,
+                false => endpoint.connectivity() != Connectivity::TransientFailure,
             };
         }
         ready && !hope
@@ -224,7 +228,7 @@ impl Pick<'_> {
     pub(crate) fn hope(&self) -> bool {
         let hope = |endpoint: &Arc<Endpoint>| {
             let state = endpoint.connectivity();
-            !self.was_tried(endpoint) && state != super::Connectivity::TransientFailure && self.may_ask(endpoint)
+            !self.was_tried(endpoint) && state != Connectivity::TransientFailure && self.may_ask(endpoint)
         };
         self.endpoints().any(hope)
     }

@@ -122,6 +122,8 @@ routes:
         (answer.json()["value"].as_u64().unwrap_or_else(|| panic!("{answer:?}")) as u32, answer)
     };
     let users: Vec<_> = (0..60).map(|n| format!("user-{n}")).collect();
+    // A first call waits for the connection to its instance, but not for ever.
+    eventually(SOON, "everyone is connected", || users.iter().all(|user| call(user) == call(user)));
     let homes: BTreeMap<_, _> = users.iter().map(|user| (user, call(user))).collect();
     assert!(users.iter().all(|user| (0..2).all(|_| call(user) == homes[user])));
     assert_eq!(homes.values().copied().collect::<BTreeSet<_>>(), [1, 2, 3].into());

@@ -1,8 +1,16 @@
 //! Who gets the calls, through the whole stack: zones, keys, warm-up, and who stays.
 
 use super::*;
-use crate::{client::Balance, policy::Key};
-use std::time::SystemTime;
+use crate::{
+    call::{CallService, Invocation, Reply},
+    client::Balance,
+    policy::Key,
+};
+use std::{
+    task::{Context, Poll},
+    time::SystemTime,
+};
+use tower_service::Service;
 
 /// How often each server answered, of so many calls with each of these requests.
 async fn spread(client: &Client, calls: usize, requests: &[u32]) -> BTreeMap<u32, usize> {
@@ -42,6 +50,46 @@ async fn the_same_key_goes_to_the_same_instance_and_moves_only_with_it() {
     world.kill(2).await;
     for (key, owner) in owners.into_iter().filter(|(_, owner)| *owner != 2) {
         assert_eq!(spread(&client, 1, &[key]).await.into_keys().collect::<Vec<_>>(), [owner], "{key}");
+    }
+}
+
+/// Gives all calls of a client one affinity.
+#[derive(Clone)]
+struct Together<S>(S, u64);
+
+impl<S: CallService> Service<Invocation> for Together<S> {
+    type Response = Reply;
+    type Error = Status;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut call: Invocation) -> S::Future {
+        call.affinity = Some(self.1);
+        self.0.call(call)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_of_one_affinity_go_to_one_instance_from_the_first_on_and_move_only_with_it() {
+    let world = world(4);
+    let (_, cluster) = world.client();
+    let of = |session: u64| Client::new(&DEFINITION, Channel::new(Together(cluster.clone(), session)));
+    let mut owners = BTreeMap::new();
+    for session in 0..40 {
+        // Nobody is connected at first.
+        let counts = spread(&of(session), 3, &[1]).await;
+        assert_eq!(counts.len(), 1, "{session}: {counts:?}");
+        owners.insert(session, *counts.keys().next().unwrap());
+    }
+    let used: std::collections::BTreeSet<_> = owners.values().collect();
+    assert_eq!(used.len(), 4, "{owners:?}");
+    world.kill(2).await;
+    for (session, owner) in owners {
+        let now = *spread(&of(session), 1, &[1]).await.keys().next().unwrap();
+        assert!(if owner == 2 { now != 2 } else { now == owner }, "{session} was with {owner} and is with {now}");
     }
 }
 
