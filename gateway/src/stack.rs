@@ -3,7 +3,8 @@
 //! 1. **Guard** (`ingress/guard.rs`) reads the bytes of HTTP/1.1 before anybody else: what is not plainly one request after
 //!    another has no business in anything below.
 //! 2. The **server** is `mainstay`'s own, so that versions of HTTP, bounds of connections and the drain are those of every server.
-//! 3. The **access log** sees whatever became of a request, also what is refused at once.
+//! 3. The **access log** sees whatever became of a request, also what is refused at once, and so does its **span**, which begins here:
+//!    all that is asked below is told to be below it.
 //! 4. The **head** is understood or refused, and has one form from here on: what is matched is what is forwarded.
 //! 5. **Whose word counts**: the client's address, and which headers are believed. It stands before the route, since routes ask
 //!    for headers, and before everything that limits clients.

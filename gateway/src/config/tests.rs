@@ -37,6 +37,31 @@ access_log: {format: text}
 ";
 
 #[test]
+fn where_spans_go_is_one_collector_and_a_share() {
+    let of = |tracing: &str| {
+        let text = format!("listeners: [{{address: '127.0.0.1:0'}}]\ntracing: {tracing}\n");
+        text.parse::<Config>().map(|config| config.tracing.unwrap()).map_err(|refused| refused.to_string())
+    };
+    let all = of("{otlp: 'http://collector:4317'}").unwrap();
+    assert_eq!((all.service_name.as_str(), all.random_sampling), ("mainstay-gateway", 100.0));
+    assert_eq!(of("{otlp: 'http://[::1]:4317', random_sampling: 0.5}").unwrap().random_sampling, 0.5);
+    for (tracing, why) in [
+        ("{}", "`otlp` is missing"),
+        ("{otlp: 'https://collector:4317'}", "without TLS"),
+        ("{otlp: 'collector:4317'}", "is no collector"),
+        ("{otlp: 'http://collector'}", "is no collector"),
+        ("{otlp: 'http://collector:4317/v1/traces'}", "is no collector"),
+        ("{otlp: 'http://collector:4317', random_sampling: 101}", "from 0 to 100"),
+        ("{otlp: 'http://collector:4317', random_sampling: many}", "from 0 to 100"),
+        ("{otlp: 'http://collector:4317', random_sampling: NaN}", "from 0 to 100"),
+        ("{otlp: 'http://collector:4317', random_samping: 1}", "did you mean `random_sampling`?"),
+    ] {
+        let refused = of(tracing).unwrap_err();
+        assert!(refused.contains(why), "{why} is not in {refused}");
+    }
+}
+
+#[test]
 fn a_file_is_what_it_says() {
     let config: Config = WHOLE.parse().unwrap();
     assert_eq!(config.listeners[0].max_head, 16 * 1024);
