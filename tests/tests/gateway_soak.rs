@@ -48,7 +48,7 @@ routes:
         stocks[0],
         turned.join(", "),
         2000 + n % 100,
-        n % 50
+        1 + n % 50
     );
     (0..n % 200)
         .for_each(|n| text.push_str(&format!("  - {{name: r{n}, match: {{path: /more/{n}}}, respond: {{}}}}\n")));
