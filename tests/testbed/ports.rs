@@ -1,11 +1,20 @@
-//! Free ports, chosen by the kernel.
+//! Free ports, below those that the kernel gives to connections: a server that is away for a while must find its own free when
+//! it comes back, and no connection that was made meanwhile may have it.
 //!
 //! A program that can should bind port 0 and say what it got; these are for the many that cannot.
 
+use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::{io, time::Duration};
+use std::{fs, io, time::Duration};
 
 use crate::wait::poll;
+
+/// The first port that is drawn.
+const FIRST: u16 = 12_000;
+/// How often one is drawn before the kernel is asked for any.
+const DRAWS: u64 = 200;
+/// The ports that Linux gives to connections when nobody says otherwise begin here.
+const CONNECTIONS: u16 = 32_768;
 
 /// A TCP port of 127.0.0.1 on which nobody listens now.
 ///
@@ -23,11 +32,24 @@ pub fn frees<const N: usize>() -> io::Result<[u16; N]> {
     let mut held = Vec::with_capacity(N);
     let mut ports = [0; N];
     for port in &mut ports {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let listener = draw()?;
         *port = listener.local_addr()?.port();
         held.push(listener);
     }
     Ok(ports)
+}
+
+fn draw() -> io::Result<TcpListener> {
+    let many = u64::from(first_of_connections().saturating_sub(FIRST)).max(1);
+    let mut drawn = (0..DRAWS).map(|_| FIRST + (RandomState::new().hash_one(0u8) % many) as u16);
+    let found = drawn.map(|port| (Ipv4Addr::LOCALHOST, port)).find_map(|at| TcpListener::bind(at).ok());
+    found.map_or_else(|| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)), Ok)
+}
+
+/// The first port that the kernel gives to connections.
+pub fn first_of_connections() -> u16 {
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    range.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(CONNECTIONS)
 }
 
 /// Whether something accepts connections at `addr` now.
@@ -53,6 +75,8 @@ mod tests {
             let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
             crate::eventually(Duration::from_secs(30), &format!("the free port {port} can be bound"), bind);
         }
+        let below = first_of_connections();
+        assert!(below <= FIRST || ports.iter().all(|port| *port < below), "{ports:?}, {below}");
         ports.sort_unstable();
         assert!(ports.windows(2).all(|w| w[0] != w[1]), "{ports:?}");
     }

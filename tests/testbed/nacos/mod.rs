@@ -242,10 +242,13 @@ fn free(name: &str) -> u16 {
 
 /// A port whose neighbours, which the server takes too, are free as well.
 fn free_ports() -> io::Result<u16> {
+    // The highest neighbour is below the ports of connections too, where there is room.
+    let highest =
+        Some(ports::first_of_connections()).filter(|first| *first > 20_000).map_or(64_000, |first| first - 1001);
     for _ in 0..TRIES {
         let port = ports::free()?;
         let all = [1000, 1001, -1000].map(|offset| next((Ipv4Addr::LOCALHOST, port).into(), offset));
-        if port < 64_000 && all.iter().all(|address| std::net::TcpListener::bind(address).is_ok()) {
+        if port < highest && all.iter().all(|address| std::net::TcpListener::bind(address).is_ok()) {
             return Ok(port);
         }
     }
