@@ -41,7 +41,7 @@ pub fn frees<const N: usize>() -> io::Result<[u16; N]> {
 
 fn draw() -> io::Result<TcpListener> {
     let many = u64::from(first_of_connections().saturating_sub(FIRST)).max(1);
-    let mut drawn = (0..DRAWS).map(|_| FIRST + (RandomState::new().hash_one(0u8) % many) as u16);
+    let drawn = (0..DRAWS).map(|_| FIRST + (RandomState::new().hash_one(0u8) % many) as u16);
     let found = drawn.map(|port| (Ipv4Addr::LOCALHOST, port)).find_map(|at| TcpListener::bind(at).ok());
     found.map_or_else(|| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)), Ok)
 }
