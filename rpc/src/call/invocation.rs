@@ -45,7 +45,8 @@ pub struct Parts {
     /// Instances that were tried and failed. Read by Cluster, written by Retry.
     pub tried: Vec<InstanceId>,
     /// What the call has in common with others that one instance should have, as a session: a hash, the same for the same session. It
-    /// goes where others of the same affinity went, as long as that instance can be used, whatever the balance says. Read by Cluster.
+    /// goes where others of the same affinity went, as long as that instance can be used, whatever the balance says, and waits up to
+    /// 250 ms to be connected to it. Read by Cluster.
     pub affinity: Option<u64>,
     /// Where the call came from; on a server.
     pub peer: Option<Peer>,

@@ -94,6 +94,22 @@ async fn calls_of_one_affinity_go_to_one_instance_from_the_first_on_and_move_onl
 }
 
 #[tokio::test(start_paused = true)]
+async fn calls_of_one_affinity_whose_instance_cannot_be_connected_to_are_held_up_for_a_moment_and_go_to_another() {
+    let mut world = world(2);
+    world.black_hole(3);
+    let (_, cluster) = world.client();
+    let of = |session: u64| Client::new(&DEFINITION, Channel::new(Together(cluster.clone(), session)));
+    let mut held_up = 0;
+    for session in 0..40 {
+        let began = Instant::now();
+        assert!(spread(&of(session), 1, &[1]).await.into_keys().all(|server| server < 3), "{session}");
+        assert!(began.elapsed() <= Duration::from_millis(260), "{session}: {:?}", began.elapsed());
+        held_up += usize::from(began.elapsed() >= Duration::from_millis(250));
+    }
+    assert!(world.dials(3) > 0 && (1..40).contains(&held_up), "{held_up}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_own_zone_comes_first_and_overflows_as_it_fails() {
     let mut world = world(4);
     for (port, zone) in [(1, "a"), (2, "a"), (3, "b"), (4, "b")] {
